@@ -1,0 +1,25 @@
+# paddock::torch – LibTorch as the wheel torch==2.11.0 in .venv ships it. Its own TorchConfig.cmake is not used: it fails
+# where no CUDA toolkit is installed and drags compiler flags in. Only the CPU libraries are linked: a machine with GPUs
+# loads the CUDA half at run time (jobs/devices), so that a CPU rank starts in a fraction of the time.
+set(PADDOCK_TORCH_ROOT "" CACHE PATH "Folder of the torch Python package; found in .venv when empty")
+set(torch_root "${PADDOCK_TORCH_ROOT}")
+if(NOT torch_root)
+  file(GLOB torch_root ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
+endif()
+if(NOT EXISTS "${torch_root}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "No LibTorch in '${torch_root}': run scripts/setup, or set PADDOCK_TORCH_ROOT, or PADDOCK_COMPUTE=OFF")
+endif()
+cmake_path(GET torch_root PARENT_PATH python_packages)
+
+add_library(paddock_torch INTERFACE)
+add_library(paddock::torch ALIAS paddock_torch)
+target_include_directories(paddock_torch SYSTEM INTERFACE
+  ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+target_link_libraries(paddock_torch INTERFACE
+  ${torch_root}/lib/libtorch.so ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so Threads::Threads)
+target_link_options(paddock_torch INTERFACE -Wl,-rpath,${torch_root}/lib)
+target_compile_definitions(paddock_torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
+# GCC's precompiled headers defeat ccache without this (and CCACHE_SLOPPINESS, which the presets set).
+target_compile_options(paddock_torch INTERFACE -fpch-preprocess)
+set(PADDOCK_CUDA_HEADERS ${python_packages}/nvidia/cu13/include)
+set(PADDOCK_TORCH_LIB ${torch_root}/lib)

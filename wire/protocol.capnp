@@ -1,0 +1,247 @@
+@0xb6c4a1d53f0e7a92;
+# The protocol between the coordinator (ROUTER) and everybody else (DEALER): clients and workers.
+#
+# One ZeroMQ message is one frame behind the routing id: a Message in Cap'n Proto's plain stream form, at most
+# limits::kMessageBytesMax bytes. A peer that gets a frame it cannot read counts it and drops it; one whose version or
+# kind it does not know it answers with `refused` (code "invalid", or "unimplemented" for a kind it does not know).
+# Evolution: fields and union members are appended, never renumbered or reused. A change that old peers would
+# misunderstand raises protocolVersion.
+#
+# Clients ask and get one answer with the same requestId. Workers say `join`, then `heartbeat` within every third of
+# the lease; all that they learn (ranks started and ended, logs, checkpoints, artifacts) goes as numbered reports, kept
+# and sent again until `acknowledged`: a report counts once it is in the journal, not when it was sent.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("paddock::wire");
+
+const protocolVersion :UInt16 = 1;
+
+struct Message {
+  version @0 :UInt16;
+  requestId @1 :UInt64;      # chosen by the asker; 0 in messages that answer nothing
+  union {
+    refused @2 :Refusal;     # the answer to anything that failed
+
+    # client → coordinator, and the answers
+    submit @3 :Submit;
+    submitted @4 :Submitted;
+    plan @5 :Submit;
+    planned @6 :Planned;
+    statusRequest @7 :StatusRequest;
+    status @8 :Status;
+    logRequest @9 :LogRequest;
+    logChunk @10 :LogChunk;
+    cancel @11 :Cancel;
+    done @12 :Void;
+    nodesRequest @13 :Void;
+    nodes @14 :List(Node);
+    checkpointsRequest @15 :CheckpointsRequest;
+    checkpoints @16 :List(Checkpoint);
+
+    # worker → coordinator
+    join @17 :Join;
+    heartbeat @18 :Heartbeat;
+    reports @19 :Reports;
+    leave @20 :Leave;
+
+    # coordinator → worker
+    lease @21 :Lease;              # the answer to join and heartbeat
+    acknowledged @22 :UInt64;      # all reports up to this number are durable
+    startRanks @23 :StartRanks;
+    endAttempt @24 :EndAttempt;
+  }
+}
+
+struct Refusal {
+  code @0 :Text;             # base/result.h: invalid, not_found, conflict, fenced, unavailable, …; or unimplemented
+  message @1 :Text;          # one sentence: what, where, what to do
+}
+
+struct Submit {
+  spec @0 :Text;             # the YAML or JSON text
+  file @1 :Text;             # where it came from, for messages
+  token @2 :Text;            # drawn by the client: a submission sent twice is accepted once
+}
+
+struct Submitted { graph @0 :UInt64; name @1 :Text; }
+
+struct Planned {
+  jobs @0 :List(Job);
+  struct Job {
+    name @0 :Text;
+    kind @1 :Text;
+    needs @2 :List(Text);
+    ranks @3 :UInt32;
+    placement @4 :Text;      # "would run now on a, b", or why not
+    cached @5 :Bool;         # the result is there already
+    with @6 :Text;           # resolved options as JSON
+  }
+}
+
+struct StatusRequest { graph @0 :UInt64; }    # 0: all graphs, without their jobs
+
+struct Status {
+  graphs @0 :List(Graph);
+  struct Graph {
+    id @0 :UInt64;
+    name @1 :Text;
+    state @2 :Text;          # active, succeeded, failed, cancelled
+    submittedUnixMs @3 :Int64;
+    endedUnixMs @4 :Int64;   # 0: not yet
+    jobs @5 :List(Job);
+  }
+  struct Job {
+    name @0 :Text;
+    kind @1 :Text;
+    state @2 :Text;          # waiting, preparing, queued, running, backing_off, succeeded, failed, cancelled, skipped
+    reason @3 :Text;         # why it is in that state, in one sentence
+    cached @4 :Bool;
+    attempt @5 :UInt32;      # 0: none yet
+    fence @6 :UInt64;
+    nodes @7 :List(Text);    # by rank
+    startedUnixMs @8 :Int64;
+    endedUnixMs @9 :Int64;
+    progress @10 :Text;      # the last progress report of rank 0, JSON as docs/rank-protocol.md says; "" if none
+    artifacts @11 :List(Artifact);
+    attempts @12 :List(Attempt);
+  }
+  struct Attempt {
+    number @0 :UInt32;
+    fence @1 :UInt64;
+    outcome @2 :Text;        # running, succeeded, failed, node_lost, cancelled
+    reason @3 :Text;
+    nodes @4 :List(Text);
+    pids @5 :List(Int64);    # by rank; 0: not started yet
+    startedUnixMs @6 :Int64;
+    endedUnixMs @7 :Int64;
+  }
+}
+
+struct Artifact { name @0 :Text; path @1 :Text; hash @2 :Text; }
+
+struct LogRequest {
+  graph @0 :UInt64;
+  job @1 :Text;
+  attempt @2 :UInt32;        # 0: the newest
+  rank @3 :UInt32;
+  offset @4 :UInt64;         # bytes already seen
+}
+struct LogChunk {
+  attempt @0 :UInt32;
+  offset @1 :UInt64;         # where `bytes` starts
+  bytes @2 :Data;
+  ended @3 :Bool;            # the attempt has ended and this is its last byte
+}
+
+struct Cancel { graph @0 :UInt64; reason @1 :Text; }
+
+struct Node {
+  name @0 :Text;
+  address @1 :Text;
+  state @2 :Text;            # ready, lost
+  cpus @3 :UInt32;
+  cpusFree @4 :UInt32;
+  memoryBytes @5 :UInt64;
+  memoryBytesFree @6 :UInt64;
+  gpus @7 :List(Gpu);
+  attempts @8 :List(Text);   # "3/pretrain#1"
+  lastSeenMsAgo @9 :Int64;
+}
+struct Gpu { uuid @0 :Text; model @1 :Text; memoryBytes @2 :UInt64; }
+
+struct CheckpointsRequest { graph @0 :UInt64; job @1 :Text; }   # job "": all jobs of the graph
+struct Checkpoint {
+  graph @0 :UInt64;
+  job @1 :Text;
+  step @2 :Int64;
+  fence @3 :UInt64;
+  path @4 :Text;
+  hash @5 :Text;
+  bytes @6 :UInt64;
+  recordedUnixMs @7 :Int64;
+}
+
+struct Join {
+  node @0 :Text;
+  incarnation @1 :UInt64;    # drawn when the daemon starts: a new one means that all its old ranks are dead
+  address @2 :Text;          # where ranks of other nodes reach this one
+  cpus @3 :UInt32;
+  memoryBytes @4 :UInt64;
+  gpus @5 :List(Gpu);
+  ports @6 :List(UInt16);    # held for rendezvous; the coordinator hands each to one attempt at a time
+  held @7 :List(HeldRank);   # what runs here now (after a restart of the coordinator)
+  firstReport @8 :UInt64;    # the lowest report number it may still send
+}
+struct Heartbeat {
+  node @0 :Text;
+  incarnation @1 :UInt64;
+  sequence @2 :UInt64;       # echoed by `lease`, so that the worker knows when the lease it got was asked for
+  held @3 :List(HeldRank);
+}
+struct HeldRank { fence @0 :UInt64; rank @1 :UInt32; }
+struct Leave { node @0 :Text; incarnation @1 :UInt64; }      # a polite goodbye: its processes have ended
+
+struct Lease {
+  sequence @0 :UInt64;
+  leaseMs @1 :UInt32;        # from the moment the heartbeat was sent, by the worker's own monotonic clock
+  joined @2 :Bool;           # false: the coordinator does not know this incarnation, join again
+}
+
+struct StartRanks {
+  graph @0 :UInt64;
+  job @1 :Text;
+  attempt @2 :UInt32;
+  fence @3 :UInt64;
+  kind @4 :Text;             # "command" runs `command`; every other kind runs the node's paddock-run
+  command @5 :List(Text);
+  spec @6 :Text;             # resolved options, JSON
+  directory @7 :Text;        # the job's folder on the shared store; the same for every attempt
+  worldSize @8 :UInt32;
+  masterAddress @9 :Text;
+  masterPort @10 :UInt16;
+  ranks @11 :List(Rank);     # those that run on this node
+  graceMs @12 :UInt32;
+  memoryBytesPerRank @13 :UInt64;   # 0: no limit
+  struct Rank {
+    rank @0 :UInt32;
+    localRank @1 :UInt32;
+    cpus @2 :UInt32;
+    gpus @3 :List(Text);     # UUIDs
+  }
+  environment @14 :List(Variable);
+  struct Variable { name @0 :Text; value @1 :Text; }
+}
+
+struct EndAttempt {
+  fence @0 :UInt64;
+  graceMs @1 :UInt32;        # SIGTERM now, SIGKILL after this
+  reason @2 :Text;
+}
+
+struct Reports {
+  node @0 :Text;
+  incarnation @1 :UInt64;
+  reports @2 :List(Report);  # rising numbers
+}
+struct Report {
+  number @0 :UInt64;         # 0: not kept, not acknowledged (progress, logs)
+  fence @1 :UInt64;
+  rank @2 :UInt32;
+  union {
+    started @3 :Int64;       # pid
+    ended @4 :Ended;
+    progress @5 :Text;       # JSON, the rank's own line
+    log @6 :Log;
+    artifact @7 :Artifact;
+    checkpoint @8 :NewCheckpoint;
+    failure @9 :Text;        # the rank's own sentence on why it failed; comes before `ended`
+  }
+  struct Ended {
+    exitCode @0 :Int32;      # -1 when a signal ended it
+    signal @1 :Int32;        # 0 when it exited
+    reason @2 :Text;         # "exited 1", "killed by signal 9", "could not start: …", "lease lapsed"
+    outOfMemory @3 :Bool;
+  }
+  struct Log { offset @0 :UInt64; bytes @1 :Data; last @2 :Bool; }
+  struct NewCheckpoint { step @0 :Int64; path @1 :Text; hash @2 :Text; bytes @3 :UInt64; }
+}
