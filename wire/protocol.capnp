@@ -108,7 +108,7 @@ struct Status {
   struct Attempt {
     number @0 :UInt32;
     fence @1 :UInt64;
-    outcome @2 :Text;        # running, succeeded, failed, node_lost, cancelled
+    outcome @2 :Text;        # running, succeeded, failed, stopped (exit code 75), node_lost, cancelled
     reason @3 :Text;
     nodes @4 :List(Text);
     pids @5 :List(Int64);    # by rank; 0: not started yet
@@ -171,6 +171,7 @@ struct Join {
   ports @6 :List(UInt16);    # held for rendezvous; the coordinator hands each to one attempt at a time
   held @7 :List(HeldRank);   # what runs here now (after a restart of the coordinator)
   firstReport @8 :UInt64;    # the lowest report number it may still send
+  sequence @9 :UInt64;       # as in Heartbeat: echoed by `lease`
 }
 struct Heartbeat {
   node @0 :Text;
@@ -182,7 +183,7 @@ struct HeldRank { fence @0 :UInt64; rank @1 :UInt32; }
 struct Leave { node @0 :Text; incarnation @1 :UInt64; }      # a polite goodbye: its processes have ended
 
 struct Lease {
-  sequence @0 :UInt64;
+  sequence @0 :UInt64;       # of the join or heartbeat that it answers
   leaseMs @1 :UInt32;        # from the moment the heartbeat was sent, by the worker's own monotonic clock
   joined @2 :Bool;           # false: the coordinator does not know this incarnation, join again
 }
@@ -222,6 +223,8 @@ struct Reports {
   node @0 :Text;
   incarnation @1 :UInt64;
   reports @2 :List(Report);  # rising numbers
+  after @3 :UInt64;          # number of the kept report before the first of these; what lies between was given up.
+                             # A coordinator that has not got that one drops the message and waits for it to come again
 }
 struct Report {
   number @0 :UInt64;         # 0: not kept, not acknowledged (progress, logs)
@@ -241,6 +244,7 @@ struct Report {
     signal @1 :Int32;        # 0 when it exited
     reason @2 :Text;         # "exited 1", "killed by signal 9", "could not start: …", "lease lapsed"
     outOfMemory @3 :Bool;
+    nodeFault @4 :Bool;      # its worker ended it for its own sake (lease lapsed, worker stops): counts as a lost node
   }
   struct Log { offset @0 :UInt64; bytes @1 :Data; last @2 :Bool; }
   struct NewCheckpoint { step @0 :Int64; path @1 :Text; hash @2 :Text; bytes @3 :UInt64; }

@@ -1,0 +1,105 @@
+#include "worker/launch.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <map>
+#include <system_error>
+
+namespace paddock::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> command_of(const StartOrder& order, const fs::path& runner, const fs::path& spec) {
+  if (order.kind == "command") return order.command;
+  return {runner.string(), order.kind, "--spec", spec.string(), "--dir", order.directory};
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+// What the daemon has, over it what the job asked for, over both what docs/rank-protocol.md promises.
+std::vector<std::string> environment_of(const StartOrder& order, const StartOrder::Rank& rank,
+                                        const fs::path& spec, const std::vector<std::string>& inherited) {
+  std::map<std::string, std::string> variables;
+  for (const std::string& entry : inherited) {
+    const std::size_t equals = entry.find('=');
+    if (equals != std::string::npos) variables[entry.substr(0, equals)] = entry.substr(equals + 1);
+  }
+  variables.erase("NOTIFY_SOCKET");  // is between systemd and the daemon
+  for (const auto& [name, value] : order.environment) variables[name] = value;
+  variables["RANK"] = std::to_string(rank.rank.value);
+  variables["WORLD_SIZE"] = std::to_string(order.world_size);
+  variables["LOCAL_RANK"] = std::to_string(rank.local_rank);
+  variables["LOCAL_WORLD_SIZE"] = std::to_string(order.ranks.size());
+  variables["MASTER_ADDR"] = order.master_address;
+  variables["MASTER_PORT"] = std::to_string(order.master_port);
+  variables["CUDA_VISIBLE_DEVICES"] = joined(rank.gpus);
+  variables["OMP_NUM_THREADS"] = std::to_string(std::max(rank.cpus, 1u));
+  variables["PADDOCK_SPEC"] = spec.string();
+  variables["PADDOCK_JOB_DIR"] = order.directory;
+  variables["PADDOCK_ATTEMPT"] = std::to_string(order.attempt);
+  variables["PADDOCK_FENCE"] = std::to_string(order.fence.value);
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+  return environment;
+}
+
+Result<void> make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return fail(Code::kUnavailable, "making the folder " + folder.string() + ": " + error.message());
+  return {};
+}
+
+}  // namespace
+
+fs::path attempt_folder(const fs::path& state, Fence fence) {
+  return state / "attempts" / std::to_string(fence.value);
+}
+
+Result<RankLaunch> prepare_launch(const StartOrder& order, std::size_t index, const fs::path& state,
+                                  const fs::path& runner, const std::vector<std::string>& inherited) {
+  const fs::path folder = attempt_folder(state, order.fence);
+  const fs::path spec = folder / "spec.json";
+  RankLaunch launch;
+  launch.key = RankKey{order.fence, order.ranks[index].rank};
+  launch.command = command_of(order, runner, spec);
+  if (launch.command.empty() || launch.command[0].empty()) {
+    return fail(Code::kInvalid, "the job has no command to run");
+  }
+  if (!fs::path(order.directory).is_absolute()) {
+    return fail(Code::kInvalid, "the job's folder '" + order.directory + "' is not an absolute path");
+  }
+  TRY(make_folder(folder), "preparing the attempt");
+  TRY(make_folder(order.directory), "preparing the job's folder");
+  std::ofstream file(spec);
+  file << order.spec << std::flush;
+  if (!file) return fail(Code::kUnavailable, "writing " + spec.string());
+  launch.environment = environment_of(order, order.ranks[index], spec, inherited);
+  launch.directory = order.directory;
+  launch.log = folder / ("rank-" + std::to_string(order.ranks[index].rank.value) + ".log");
+  return launch;
+}
+
+void remove_old_attempts(const fs::path& state, std::size_t kept, const std::vector<Fence>& live) {
+  std::vector<Fence> fences;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(state / "attempts", error)) {
+    const std::string name = entry.path().filename();
+    std::uint64_t number = 0;
+    const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (parse_error == std::errc() && end == name.data() + name.size()) fences.emplace_back(number);
+  }
+  std::ranges::sort(fences, std::greater<>());
+  for (std::size_t at = kept; at < fences.size(); ++at) {
+    if (std::ranges::find(live, fences[at]) == live.end())
+      fs::remove_all(attempt_folder(state, fences[at]), error);
+  }
+}
+
+}  // namespace paddock::worker

@@ -1,0 +1,278 @@
+#include "worker/loop.h"
+
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+#include "worker/launch.h"
+#include "worker/messages.h"
+#include "worker/systemd_notify.h"
+
+namespace paddock::worker {
+namespace {
+
+constexpr Millis kLogsEvery = std::chrono::milliseconds(200);
+constexpr int kLogPiecesPerTurn = 4;  // of a rank that runs: a loud one must not drown the others
+constexpr int kLogPiecesAtEnd = 64;   // of one that has ended, so that its log comes before its end
+constexpr int kMessagesPerTurn = 256;
+constexpr Millis kLinger = std::chrono::seconds(1);
+
+template <typename... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
+Instant clock_now() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return Instant{std::chrono::duration_cast<Millis>(since).count()};
+}
+
+}  // namespace
+
+Loop::Loop(Parts parts)
+    : parts_(std::move(parts)),
+      log_(parts_.log),
+      processes_(parts_.options.guard_command),
+      agent_(clock_now()) {
+  for (char** entry = environ; *entry != nullptr; ++entry) environment_.emplace_back(*entry);
+  parts_.client.linger(kLinger);
+}
+
+Millis Loop::time_to_wake() const {
+  Instant wake = agent_.next_wake();
+  const bool are_logs_open =
+      std::ranges::any_of(ranks_, [](const auto& entry) { return !entry.second.tail.is_over(); });
+  if (are_logs_open && agent_.is_joined()) wake = std::min(wake, logs_at_);
+  const Instant now = clock_now();
+  return std::clamp(wake - now, Millis(0), Millis(std::chrono::hours(1)));
+}
+
+std::vector<int> Loop::descriptors() const {
+  std::vector<int> descriptors = processes_.descriptors();
+  descriptors.push_back(parts_.signals.number());
+  for (const auto& [key, rank] : ranks_) {
+    if (rank.pipe && rank.pipe->descriptor() >= 0) descriptors.push_back(rank.pipe->descriptor());
+  }
+  return descriptors;
+}
+
+Result<void> Loop::run() {
+  while (!is_done_) {
+    TRY(parts_.client.wait(time_to_wake(), descriptors()), "the worker's loop");
+    if (const std::uint64_t made = parts_.client.connections(); made != connections_) {
+      connections_ = made;
+      happened(Connected{});
+    }
+    read_signals();
+    read_messages();
+    read_pipes();
+    read_processes();
+    send_logs();
+    tell_ends();
+    happened(TimePassed{});
+    decide();
+  }
+  parts_.cgroups.close();
+  log_.info("worker_stopped", {{"node", parts_.identity.node}});
+  return {};
+}
+
+void Loop::read_messages() {
+  for (int count = 0; count < kMessagesPerTurn; ++count) {
+    const auto envelope = parts_.client.receive();
+    if (!envelope) return;
+    Result<Event> event = to_event(envelope->message());
+    if (event) {
+      happened(std::move(*event));
+    } else if (event.error().message != last_refusal_) {
+      last_refusal_ = event.error().message;
+      log_.warn("refused_by_coordinator",
+                {{"code", name_of(event.error().code)}, {"message", last_refusal_}});
+    }
+  }
+}
+
+void Loop::read_signals() {
+  signalfd_siginfo info{};
+  while (read(parts_.signals.number(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGCHLD) continue;  // read_processes() looks anyway
+    log_.info("stop_asked", {{"signal", info.ssi_signo}, {"ranks", agent_.held().size()}});
+    systemd_notify("STOPPING=1");
+    // Asked twice, we stop asking politely.
+    happened(StopAsked{is_stop_asked_ ? Millis(0) : parts_.options.stop_grace});
+    is_stop_asked_ = true;
+  }
+}
+
+void Loop::read_pipes() {
+  for (auto& [key, rank] : ranks_) {
+    if (!rank.pipe) continue;
+    for (Saying& saying : rank.pipe->read()) happened(RankSaid{key, std::move(saying)});
+  }
+}
+
+void Loop::close_pipe(const RankKey& key, LiveRank& rank) {
+  if (!rank.pipe) return;
+  for (Saying& saying : rank.pipe->read_rest()) happened(RankSaid{key, std::move(saying)});
+  if (rank.pipe->lines_bad() + rank.pipe->lines_too_long() > 0) {
+    log_.warn("report_lines_dropped", {{"fence", key.fence.value},
+                                       {"rank", key.rank.value},
+                                       {"bad", rank.pipe->lines_bad()},
+                                       {"too_long", rank.pipe->lines_too_long()}});
+  }
+  rank.pipe.reset();
+}
+
+void Loop::ended(const RankKey& key, LiveRank& rank, int wait_status) {
+  close_pipe(key, rank);
+  RankEnded event{key, -1, 0, false};
+  if (WIFSIGNALED(wait_status)) event.signal = WTERMSIG(wait_status);
+  if (WIFEXITED(wait_status)) event.exit_code = WEXITSTATUS(wait_status);
+  event.out_of_memory = event.exit_code != 0 && parts_.cgroups.was_out_of_memory(rank.cgroup);
+  parts_.cgroups.remove(rank.cgroup);
+  rank.tail.finish();
+  rank.ended = event;
+  log_.info("rank_ended", {{"fence", key.fence.value},
+                           {"rank", key.rank.value},
+                           {"exit_code", event.exit_code},
+                           {"signal", event.signal},
+                           {"out_of_memory", event.out_of_memory ? "yes" : "no"}});
+}
+
+void Loop::read_processes() {
+  for (const ProcessNews& news : processes_.collect()) {
+    const auto at = ranks_.find(news.key);
+    if (at == ranks_.end()) continue;
+    LiveRank& rank = at->second;
+    std::visit(Overloaded{[&](const ProcessStarted& started) {
+                            log_.info("rank_started", {{"fence", news.key.fence.value},
+                                                       {"rank", news.key.rank.value},
+                                                       {"pid", started.pid}});
+                            happened(RankStarted{news.key, started.pid});
+                          },
+                          [&](const ProcessNotStarted& failed) {
+                            close_pipe(news.key, rank);
+                            parts_.cgroups.remove(rank.cgroup);
+                            rank.tail.finish();
+                            happened(RankNotStarted{news.key, failed.reason});
+                          },
+                          [&](const ProcessEnded& end) { ended(news.key, rank, end.wait_status); }},
+               news.what);
+  }
+}
+
+// False: the connection takes no more now.
+bool Loop::send_log(const RankKey& key, LiveRank& rank, int pieces) {
+  for (; pieces > 0; --pieces) {
+    const auto piece = rank.tail.next();
+    if (!piece) return true;
+    capnp::MallocMessageBuilder builder;
+    write(builder, parts_.identity, key, *piece);
+    if (!parts_.client.send(builder)) return false;
+    rank.tail.passed(*piece);
+  }
+  return true;
+}
+
+void Loop::send_logs() {
+  if (!agent_.is_joined()) return;
+  const Instant now = clock_now();
+  const bool is_due = now >= logs_at_;
+  if (is_due) logs_at_ = now + kLogsEvery;
+  for (auto& [key, rank] : ranks_) {
+    const bool has_just_ended = rank.ended.has_value();
+    if (!is_due && !has_just_ended) continue;
+    if (!send_log(key, rank, has_just_ended ? kLogPiecesAtEnd : kLogPiecesPerTurn)) return;
+  }
+}
+
+// A rank's end is told after its log, unless the log cannot be sent now: then it follows after the next join.
+void Loop::tell_ends() {
+  for (auto& [key, rank] : ranks_) {
+    if (!rank.ended || (agent_.is_joined() && !rank.tail.is_over())) continue;
+    happened(*std::exchange(rank.ended, std::nullopt));
+  }
+}
+
+void Loop::decide() {
+  while (!events_.empty()) {
+    const Event event = std::move(events_.front());
+    events_.pop_front();
+    Effects effects;
+    const bool had_lease = agent_.has_lease();
+    agent_.apply(event, clock_now(), effects);
+    if (had_lease && !agent_.has_lease()) log_.warn("lease_lapsed", {{"ranks_killed", agent_.held().size()}});
+    if (!had_lease && agent_.has_lease()) log_.info("lease_granted");
+    for (const Effect& effect : effects) {
+      std::visit([this](const auto& what) { carry_out(what); }, effect);
+    }
+  }
+}
+
+template <typename What>
+void Loop::send(const What& what) {
+  capnp::MallocMessageBuilder builder;
+  write(builder, parts_.identity, what);
+  const Result<void> sent = parts_.client.send(builder);
+  if (sent || sent.error().code == Code::kUnavailable) return;  // nobody there: the agent asks again
+  log_.error("message_not_sent", {{"message", sent.error().message}});
+}
+
+Result<int> Loop::launch(const StartRank& effect, LiveRank& rank) {
+  const WorkerOptions& options = parts_.options;
+  TRY_ASSIGN(RankLaunch launch,
+             prepare_launch(*effect.order, effect.index, options.state, options.runner, environment_),
+             "preparing the rank");
+  const std::uint64_t memory_bytes = effect.order->memory_bytes_per_rank;
+  TRY_ASSIGN(rank.cgroup, parts_.cgroups.make(launch.key, memory_bytes), "bounding the rank");
+  launch.cgroups = rank.cgroup.folders;
+  if (!parts_.cgroups.bounds_memory()) launch.data_bytes_max = memory_bytes;
+  Result<int> pipe = processes_.start(launch);
+  if (!pipe) parts_.cgroups.remove(rank.cgroup);
+  return pipe;
+}
+
+void Loop::carry_out(const StartRank& effect) {
+  const RankKey key{effect.order->fence, effect.order->ranks[effect.index].rank};
+  const std::filesystem::path log =
+      attempt_folder(parts_.options.state, key.fence) / ("rank-" + std::to_string(key.rank.value) + ".log");
+  LiveRank& rank =
+      ranks_.try_emplace(key, LiveRank{LogTail(log), std::nullopt, {}, std::nullopt}).first->second;
+  const Result<int> pipe = launch(effect, rank);
+  if (pipe) {
+    rank.pipe.emplace(*pipe);
+  } else {
+    log_.warn("rank_not_started", {{"fence", key.fence.value}, {"reason", pipe.error().message}});
+    rank.tail.finish();
+    happened(RankNotStarted{key, pipe.error().message});
+  }
+}
+
+void Loop::carry_out(const ForgetRank& effect) {
+  ranks_.erase(effect.key);
+  std::vector<Fence> live;
+  for (const auto& [key, rank] : ranks_) live.push_back(key.fence);
+  remove_old_attempts(parts_.options.state, parts_.options.attempts_kept, live);
+}
+
+void Loop::carry_out(const ResendLogs&) {
+  for (auto& [key, rank] : ranks_) {
+    rank.tail.rewind();
+    // The ends that the agent is about to send again come after the logs.
+    if (!rank.pipe && !send_log(key, rank, kLogPiecesAtEnd)) return;
+  }
+}
+
+void Loop::carry_out(const RefuseStart& effect) {
+  log_.warn("start_refused", {{"fence", effect.fence.value}, {"reason", effect.reason}});
+}
+
+void Loop::carry_out(const SayReady&) {
+  systemd_notify("READY=1");
+  log_.info("worker_ready", {{"node", parts_.identity.node}, {"coordinator", parts_.options.coordinator}});
+}
+
+}  // namespace paddock::worker

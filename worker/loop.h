@@ -1,0 +1,113 @@
+// worker/loop.h – the daemon's one loop: what comes by wire, signal, pipe and clock becomes events, the agent
+// decides, and its effects are carried out here. Threads: one; it owns everything below. Errors: run() ends
+// only when told to, or when waiting itself fails.
+#pragma once
+
+#include <unistd.h>
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "wire/socket.h"
+#include "worker/agent.h"
+#include "worker/cgroup.h"
+#include "worker/identity.h"
+#include "worker/log_tail.h"
+#include "worker/options.h"
+#include "worker/processes.h"
+#include "worker/rendezvous_ports.h"
+#include "worker/report_pipe.h"
+
+namespace paddock::worker {
+
+// Closes the descriptor that it holds.
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// What the loop works with, made by run_worker().
+struct Parts {
+  WorkerOptions options;  // resolved: absolute folders
+  Log log;
+  Identity identity;
+  RendezvousPorts ports;
+  Cgroups cgroups;
+  wire::Client client;
+  Descriptor state_lock;
+  Descriptor signals;
+};
+
+class Loop {
+ public:
+  explicit Loop(Parts parts);
+  Result<void> run();
+
+ private:
+  struct LiveRank {
+    LogTail tail;
+    std::optional<ReportPipe> pipe;
+    RankCgroup cgroup;
+    std::optional<RankEnded> ended;  // to be told to the agent once the log is sent
+  };
+
+  Millis time_to_wake() const;
+  std::vector<int> descriptors() const;
+  void read_messages();
+  void read_signals();
+  void read_pipes();
+  void read_processes();
+  void send_logs();
+  bool send_log(const RankKey& key, LiveRank& rank, int pieces);
+  void tell_ends();
+  void happened(Event event) { events_.push_back(std::move(event)); }
+  void decide();
+
+  void carry_out(const SendJoin& effect) { send(effect); }
+  void carry_out(const SendHeartbeat& effect) { send(effect); }
+  void carry_out(const SendReports& effect) { send(effect); }
+  void carry_out(const SendLeave& effect) { send(effect); }
+  void carry_out(const StartRank& effect);
+  void carry_out(const TerminateRank& effect) { processes_.terminate(effect.key); }
+  void carry_out(const KillRank& effect) { processes_.kill(effect.key); }
+  void carry_out(const ForgetRank& effect);
+  void carry_out(const ResendLogs& effect);
+  void carry_out(const ExtendLease& effect) { processes_.set_deadline(effect.kill_at.ms); }
+  void carry_out(const RefuseStart& effect);
+  void carry_out(const SayReady& effect);
+  void carry_out(const Exit&) { is_done_ = true; }
+  Result<int> launch(const StartRank& effect, LiveRank& rank);
+  void ended(const RankKey& key, LiveRank& rank, int wait_status);
+  void close_pipe(const RankKey& key, LiveRank& rank);
+  template <typename What>
+  void send(const What& what);
+
+  Parts parts_;
+  const Log& log_;
+  std::vector<std::string> environment_;
+  Processes processes_;
+  Agent agent_;
+  std::map<RankKey, LiveRank> ranks_;  // until the coordinator has acknowledged their end
+  std::deque<Event> events_;
+  std::uint64_t connections_ = 0;
+  Instant logs_at_;
+  std::string last_refusal_;
+  bool is_stop_asked_ = false;
+  bool is_done_ = false;
+};
+
+}  // namespace paddock::worker

@@ -1,0 +1,38 @@
+// worker/options.h – what an operator can set on a worker.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+
+namespace paddock::worker {
+
+struct WorkerOptions {
+  std::string coordinator;  // endpoint, "tcp://host:port"
+  std::string node;         // its name in the cluster, [a-zA-Z0-9._-]; empty: the host's name
+  std::string
+      address;  // where ranks of other nodes reach this one; empty: the address that faces the coordinator
+  std::filesystem::path state;   // folder for logs and specs of attempts; one worker at a time (locked)
+  std::filesystem::path runner;  // runs the built-in kinds; empty: paddock-run beside this executable
+
+  // Offered resources; empty: what the machine (affinity, cgroup) allows. Less lets two workers share a
+  // machine.
+  std::optional<std::uint32_t> cpus;
+  std::optional<std::uint64_t> memory_bytes;
+  std::string gpus = "all";  // "all", "none", or indexes as nvidia-smi lists them: "0,2"
+
+  // How long ranks may save after SIGTERM to the worker itself; afterwards SIGKILL.
+  Millis stop_grace = std::chrono::seconds(20);
+  // Ended attempts whose logs are kept; more takes more disk.
+  std::uint32_t attempts_kept = 100;
+
+  // How a rank's guard process is started (worker/guard.h); the worker appends its arguments.
+  std::vector<std::string> guard_command = {"/proc/self/exe", "guard"};
+};
+
+}  // namespace paddock::worker

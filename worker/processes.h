@@ -1,0 +1,84 @@
+// worker/processes.h – the ranks as processes: each behind its guard (worker/guard.h), by key.
+// The process becomes a subreaper, so that what a killed guard leaves behind comes here and is ended too.
+// Threads: one owner, which has blocked SIGCHLD and calls collect() whenever it comes or a descriptor is
+// ready.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "worker/guard.h"
+#include "worker/report.h"
+
+namespace paddock::worker {
+
+struct RankLaunch {
+  RankKey key;
+  std::vector<std::string> command;
+  std::vector<std::string> environment;  // "NAME=value", all of it; PADDOCK_REPORT_FD is added
+  std::string directory;                 // absolute, as `log` is
+  std::string log;
+  std::vector<std::string> cgroups;
+  std::uint64_t data_bytes_max = 0;  // worker/guard.h
+};
+
+struct ProcessStarted {
+  std::int64_t pid = 0;
+};
+struct ProcessNotStarted {
+  std::string reason;
+};
+struct ProcessEnded {  // and all below it
+  int wait_status = 0;
+};
+struct ProcessNews {
+  RankKey key;
+  std::variant<ProcessStarted, ProcessNotStarted, ProcessEnded> what;
+};
+
+class Processes {
+ public:
+  explicit Processes(std::vector<std::string> guard_command);
+  ~Processes();  // closes the sockets: the guards end their ranks
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+
+  // Starts a guard; whether the rank came to life is told later. Returns the read end of its report pipe,
+  // non-blocking, which the caller closes. kUnavailable: no process or descriptor to be had.
+  Result<int> start(const RankLaunch& launch);
+  void terminate(const RankKey& key);  // SIGTERM to the rank's process group
+  void kill(const RankKey& key);       // SIGKILL to all below the guard
+  // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_MONOTONIC.
+  void set_deadline(std::int64_t monotonic_ms);
+  // What has happened since; never blocks.
+  std::vector<ProcessNews> collect();
+  // Readable when collect() has something to do (besides SIGCHLD).
+  std::vector<int> descriptors() const;
+
+ private:
+  struct Child {
+    pid_t guard = -1;
+    int control = -1;
+    std::string name;  // argv[0], for messages
+    bool has_started = false;
+    bool has_ended = false;  // told, or could not start
+    bool is_guard_dead = false;
+  };
+  void hear(const RankKey& key, Child& child, std::vector<ProcessNews>& news);
+  void reap();
+  bool tell(const Child& child, const GuardOrder& order) const;
+  bool end_orphans();  // true: there are none
+
+  const std::vector<std::string> guard_command_;
+  std::map<RankKey, Child> children_;
+  std::optional<std::int64_t> deadline_ms_;
+};
+
+}  // namespace paddock::worker
