@@ -1,0 +1,42 @@
+// storage/checkpoint_index.h – which checkpoints a run has, newest first, without asking the shared store.
+// Column "checkpoints" of the coordinator's database; layout in docs/checkpoint-format.md. The index is
+// expendable: the manifests on disk are the truth, and rebuild() makes it anew from them. A run is named by
+// any string of 1 to 1,000 bytes without NUL (the coordinator takes "graph/job"). Threads: record, forget and
+// rebuild from the owner, the others from any.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "storage/checkpoint.h"
+#include "storage/database.h"
+
+namespace paddock::storage {
+
+class CheckpointIndex {
+ public:
+  explicit CheckpointIndex(Database& database) : database_(database) {}
+
+  // Adds `checkpoint` to its run, in place of one of the same step. Durable on return; twice is no error.
+  // kFenced: the run has an entry with a newer fence; the reporter is stale. Other errors as Database::write.
+  Result<void> record(std::string_view run, const CheckpointInfo& checkpoint);
+  // Removes steps that were pruned; steps it does not have are no error.
+  Result<void> forget(std::string_view run, const std::vector<std::int64_t>& steps);
+
+  // Newest step first.
+  Result<std::vector<CheckpointInfo>> list(std::string_view run) const;
+  Result<std::optional<CheckpointInfo>> newest(std::string_view run) const;
+
+  // Replaces the run's entries by what the manifests under `run_dir` say; gives their number. The fence never
+  // sinks.
+  Result<std::size_t> rebuild(std::string_view run, Disk& disk, const fs::path& run_dir);
+
+ private:
+  Database& database_;  // not owned, outlives this
+};
+
+}  // namespace paddock::storage

@@ -1,0 +1,167 @@
+#include "storage/database.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+
+namespace paddock::storage {
+
+namespace {
+
+constexpr std::array<const char*, 3> kColumnNames = {"journal", "checkpoints",
+                                                     "cache"};  // in the order of Column
+constexpr std::size_t kWriteBufferBytes = 16u << 20;
+
+rocksdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+std::string_view view(const rocksdb::Slice& text) {
+  return {text.data(), text.size()};
+}
+
+// Where RocksDB's statuses become ours.
+tl::unexpected<Error> translate(const rocksdb::Status& status, std::string_view doing) {
+  Code code = Code::kUnavailable;
+  if (status.IsCorruption()) code = Code::kCorrupt;
+  if (status.IsNoSpace()) code = Code::kExhausted;
+  if (status.IsInvalidArgument() || status.IsNotSupported()) code = Code::kInvalid;
+  return fail(code, "the database failed " + std::string(doing) + ": " + status.ToString());
+}
+
+rocksdb::DBOptions database_options(rocksdb::WALRecoveryMode recovery) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.paranoid_checks = true;
+  options.track_and_verify_wals_in_manifest = true;
+  options.wal_recovery_mode = recovery;
+  options.max_background_jobs = 2;
+  options.keep_log_file_num = 5;
+  options.max_open_files = 256;
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> columns() {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = kWriteBufferBytes;
+  std::vector<rocksdb::ColumnFamilyDescriptor> all{{rocksdb::kDefaultColumnFamilyName, options}};
+  for (const char* name : kColumnNames) all.emplace_back(name, options);
+  return all;
+}
+
+}  // namespace
+
+std::string key_of(std::uint64_t number) {
+  std::string key(8, '\0');
+  for (std::size_t i = key.size(); i-- > 0; number >>= 8) key[i] = static_cast<char>(number & 0xFF);
+  return key;
+}
+
+std::optional<std::uint64_t> number_of(std::string_view key) {
+  if (key.size() != 8) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const char byte : key) number = (number << 8) | static_cast<unsigned char>(byte);
+  return number;
+}
+
+void Batch::put(Column column, std::string key, std::string value) {
+  changes_.push_back({column, std::move(key), std::move(value)});
+}
+
+void Batch::erase(Column column, std::string key) {
+  changes_.push_back({column, std::move(key), std::nullopt});
+}
+
+struct Database::Open {
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*>
+      handles;  // owned by us, destroyed before db; [0] is RocksDB's "default"
+  std::optional<std::string> torn_tail;
+
+  ~Open() {
+    for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  }
+  rocksdb::ColumnFamilyHandle* handle(Column column) const {
+    return handles[1 + static_cast<std::size_t>(column)];
+  }
+};
+
+Database::Database(std::unique_ptr<Open> open) : open_(std::move(open)) {}
+Database::~Database() = default;
+Database::Database(Database&&) noexcept = default;
+Database& Database::operator=(Database&&) noexcept = default;
+
+Result<Database> Database::open(const fs::path& dir) {
+  RealDisk disk;
+  TRY(make_dirs(disk, dir), "opening the database");
+  auto open = std::make_unique<Open>();
+  rocksdb::DB* db = nullptr;
+  // Absolute consistency refuses any damage, even the half record that a death in mid-write leaves at a log's
+  // end. That one is nobody's loss, so the second try drops it (and still refuses everything else), and we
+  // say that it did.
+  auto status = rocksdb::DB::Open(database_options(rocksdb::WALRecoveryMode::kAbsoluteConsistency),
+                                  dir.string(), columns(), &open->handles, &db);
+  if (status.IsCorruption()) {
+    open->torn_tail = status.ToString();
+    status = rocksdb::DB::Open(database_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords),
+                               dir.string(), columns(), &open->handles, &db);
+  }
+  if (!status.ok()) return translate(status, "to open in " + dir.string());
+  open->db.reset(db);
+  return Database(std::move(open));
+}
+
+Result<void> Database::write(const Batch& batch) {
+  rocksdb::WriteBatch changes;
+  for (const Batch::Change& change : batch.changes_) {
+    const auto status = change.value ? changes.Put(open_->handle(change.column), change.key, *change.value)
+                                     : changes.Delete(open_->handle(change.column), change.key);
+    PADDOCK_CHECK(status.ok(), status.ToString());  // in memory, without bounds set: nothing can refuse
+  }
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const auto status = open_->db->Write(options, &changes);
+  if (!status.ok()) return translate(status, "to write");
+  return {};
+}
+
+Result<std::optional<std::string>> Database::get(Column column, std::string_view key) const {
+  std::string value;
+  const auto status = open_->db->Get(rocksdb::ReadOptions(), open_->handle(column), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return translate(status, "to read");
+  return std::optional<std::string>(std::move(value));
+}
+
+Result<void> Database::scan(Column column, std::string_view prefix, const Visit& visit,
+                            std::string_view from) const {
+  rocksdb::ReadOptions options;
+  options.total_order_seek = true;
+  const std::unique_ptr<rocksdb::Iterator> at(open_->db->NewIterator(options, open_->handle(column)));
+  for (at->Seek(slice(std::max(prefix, from))); at->Valid() && view(at->key()).starts_with(prefix);
+       at->Next())
+    if (!visit(view(at->key()), view(at->value()))) break;
+  if (!at->status().ok()) return translate(at->status(), "to read on");
+  return {};
+}
+
+Result<std::optional<std::string>> Database::last_key(Column column) const {
+  const std::unique_ptr<rocksdb::Iterator> at(
+      open_->db->NewIterator(rocksdb::ReadOptions(), open_->handle(column)));
+  at->SeekToLast();
+  if (!at->status().ok()) return translate(at->status(), "to find the last key");
+  if (!at->Valid()) return std::optional<std::string>();
+  return std::optional<std::string>(view(at->key()));
+}
+
+const std::optional<std::string>& Database::torn_tail() const {
+  return open_->torn_tail;
+}
+
+}  // namespace paddock::storage

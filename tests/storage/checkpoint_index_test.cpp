@@ -1,0 +1,77 @@
+#include "storage/checkpoint_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/storage/checkpoint_run.h"
+#include "tests/storage/faulty_disk.h"
+#include "tests/storage/temporary_folder.h"
+
+namespace paddock::storage {
+namespace {
+
+using testing::ElementsAre;
+
+CheckpointInfo checkpoint(std::int64_t step, std::uint64_t fence) {
+  return {
+      .step = step, .fence = Fence(fence), .path = "/run/" + std::to_string(step), .hash = "h", .bytes = 9};
+}
+
+TEST(CheckpointIndex, ListsNewestFirstAndKeepsRunsApart) {
+  TemporaryFolder folder;
+  auto database = Database::open(folder.path());
+  ASSERT_TRUE(database);
+  CheckpointIndex index(*database);
+  EXPECT_EQ(*index.newest("1/train"), std::nullopt);
+  for (const std::int64_t step : {300, 5, 70'000}) ASSERT_TRUE(index.record("1/train", checkpoint(step, 1)));
+  ASSERT_TRUE(index.record("1/train2", checkpoint(9'999, 1)));
+  ASSERT_TRUE(index.record("1/train", checkpoint(5, 1)));
+  EXPECT_THAT(*index.list("1/train"),
+              ElementsAre(checkpoint(70'000, 1), checkpoint(300, 1), checkpoint(5, 1)));
+  EXPECT_EQ(*index.newest("1/train"), checkpoint(70'000, 1));
+  ASSERT_TRUE(index.forget("1/train", {5, 300, 12}));
+  EXPECT_THAT(*index.list("1/train"), ElementsAre(checkpoint(70'000, 1)));
+  EXPECT_EQ(index.list("1/train2")->size(), 1u);
+}
+
+TEST(CheckpointIndex, OlderFenceIsRefusedAlsoAfterItsStepsAreForgotten) {
+  TemporaryFolder folder;
+  {
+    auto database = Database::open(folder.path());
+    ASSERT_TRUE(database);
+    CheckpointIndex index(*database);
+    ASSERT_TRUE(index.record("run", checkpoint(1, 3)));
+    ASSERT_TRUE(index.record("run", checkpoint(2, 4)));
+    ASSERT_TRUE(index.forget("run", {2}));
+    EXPECT_EQ(index.record("run", checkpoint(3, 3)).error().code, Code::kFenced);
+  }
+  auto database = Database::open(folder.path());
+  ASSERT_TRUE(database);
+  CheckpointIndex index(*database);
+  EXPECT_EQ(index.record("run", checkpoint(3, 3)).error().code, Code::kFenced);
+  EXPECT_THAT(*index.list("run"), ElementsAre(checkpoint(1, 3)));
+}
+
+TEST(CheckpointIndex, IsMadeAnewFromTheManifests) {
+  TemporaryFolder folder;
+  auto database = Database::open(folder.path());
+  ASSERT_TRUE(database);
+  CheckpointIndex index(*database);
+  FaultyDisk disk;
+  CheckpointRun run(disk);
+  ASSERT_TRUE(run.claim(5));
+  const auto one = run.write(1, 5, "one");
+  const auto two = run.write(2, 5, "two");
+  ASSERT_TRUE(one && two);
+  ASSERT_TRUE(index.record("run", checkpoint(7, 4)));  // no longer on disk
+  Batch garbage;
+  garbage.put(Column::kCheckpoints, "srun" + std::string(1, '\0') + key_of(8), "not JSON");
+  ASSERT_TRUE(database->write(garbage));
+  EXPECT_EQ(index.list("run").error().code, Code::kCorrupt);
+  EXPECT_EQ(*index.rebuild("run", disk, run.dir()), 2u);
+  EXPECT_THAT(*index.list("run"), ElementsAre(*two, *one));
+  EXPECT_EQ(index.record("run", checkpoint(3, 4)).error().code, Code::kFenced);
+}
+
+}  // namespace
+}  // namespace paddock::storage

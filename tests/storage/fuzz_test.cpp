@@ -1,0 +1,94 @@
+// What comes from a disk is read without trust: any bytes give a value that keeps the format's promises, or
+// an error.
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "storage/manifest.h"
+#include "storage/safetensors.h"
+#include "storage/shard_index.h"
+
+namespace paddock::storage {
+namespace {
+
+constexpr std::uint64_t kRounds = 20'000;
+
+// A few edits of a good text: changed, removed, repeated and inserted pieces.
+std::string edit(std::string text, std::uint64_t round) {
+  Draws draws(20'240'607, round, Purpose::kSplit);
+  constexpr std::string_view kPieces[] = {
+      "{", "}", "[", "]", ":", ",", "\"", "-1", "18446744073709551616", "1e999", "null"};
+  for (std::uint64_t edits = 1 + draws.below(4); edits > 0 && !text.empty(); --edits) {
+    const std::size_t at = draws.below(text.size());
+    const std::size_t length = draws.below(std::min<std::uint64_t>(text.size() - at, 24) + 1);
+    switch (draws.below(4)) {
+      case 0:
+        text[at] = static_cast<char>(draws.u32());
+        break;
+      case 1:
+        text.erase(at, length);
+        break;
+      case 2:
+        text.insert(at, text.substr(at, length));
+        break;
+      default:
+        text.insert(at, kPieces[draws.below(std::size(kPieces))]);
+    }
+  }
+  return text;
+}
+
+TEST(StorageFuzz, SafetensorsAreWholeOrRefused) {
+  const std::vector<TensorBytes> tensors = {{"a", "F32", {1, 2}, bytes_of("12345678")},
+                                            {"b", "U8", {3}, bytes_of("123")}};
+  const std::string good = *safetensors_header(tensors, {{"k", "v"}}) + "12345678123";
+  std::uint64_t accepted = 0;
+  for (std::uint64_t round = 0; round < kRounds; ++round) {
+    const std::string file = edit(good, round);
+    const auto parsed = parse_safetensors(bytes_of(file), "fuzzed");
+    if (!parsed) {
+      ASSERT_EQ(parsed.error().code, Code::kCorrupt);
+      continue;
+    }
+    ++accepted;
+    std::size_t at = parsed->header_bytes;
+    for (const TensorBytes& tensor : parsed->tensors) {
+      ASSERT_EQ(tensor.bytes.data(), bytes_of(file).data() + at);
+      at += tensor.bytes.size();
+    }
+    ASSERT_EQ(at, file.size());
+  }
+  EXPECT_GT(accepted, 0u);
+}
+
+TEST(StorageFuzz, ManifestsAreReadOrRefused) {
+  Manifest manifest{.step = 12, .fence = Fence(3), .state = {{"position", 768}}, .files = {}};
+  manifest.files.push_back({"m.safetensors", 99, 80, "h", {{"a", "F32", {2, 2}, 80, 16, "h"}}});
+  const std::string good = *print_manifest(manifest);
+  ASSERT_EQ(*print_manifest(*parse_manifest(good)), good);
+  for (std::uint64_t round = 0; round < kRounds; ++round) {
+    const auto parsed = parse_manifest(edit(good, round));
+    if (!parsed) {
+      ASSERT_TRUE(parsed.error().code == Code::kCorrupt || parsed.error().code == Code::kInvalid);
+    }
+  }
+}
+
+TEST(StorageFuzz, ShardIndexesAreReadOrRefused) {
+  const std::string index = print_index({{"shard-000000.tar", 2048, "h", 1, "shard-000000.jsonl", 60, "h"}});
+  const std::string sample = print_sample({"a/b", {{"png", 512, 7, "h"}, {"json", 1536, 7, "h"}}});
+  ASSERT_EQ(print_index(*parse_index(index)), index);
+  ASSERT_EQ(print_sample(*parse_sample(sample)), sample);
+  for (std::uint64_t round = 0; round < kRounds; ++round) {
+    const auto shards = parse_index(edit(index, round));
+    if (!shards) {
+      ASSERT_TRUE(shards.error().code == Code::kCorrupt || shards.error().code == Code::kInvalid);
+    }
+    const auto line = parse_sample(edit(sample, round));
+    if (!line) {
+      ASSERT_EQ(line.error().code, Code::kCorrupt);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace paddock::storage
