@@ -131,7 +131,7 @@ void Agent::on(const StartAsked& event, Instant now, Effects& effects) {
   }
   for (auto& [fence, attempt] : attempts_) {
     if (attempt.job == order.job && fence < order.fence) {
-      end_attempt(fence, attempt, Millis(0), "a newer attempt of the job starts", now, effects);
+      end_attempt(fence, attempt, {Millis(0), "a newer attempt of the job starts"}, now, effects);
     }
   }
   Attempt& attempt = attempts_[order.fence];
@@ -159,21 +159,21 @@ void Agent::forget_old_attempts() {
 void Agent::on(const EndAsked& event, Instant now, Effects& effects) {
   if (event.fence <= forgotten_ && !attempts_.contains(event.fence)) return;
   // Also for an attempt that never came here: its start may still be on its way.
-  end_attempt(event.fence, attempts_[event.fence], event.grace, event.reason, now, effects);
+  end_attempt(event.fence, attempts_[event.fence], {event.grace, event.reason}, now, effects);
   forget_old_attempts();
 }
 
-void Agent::end_attempt(Fence fence, Attempt& attempt, Millis grace, const std::string& reason, Instant now,
-                        Effects& effects) {
+void Agent::end_attempt(Fence fence, Attempt& attempt, const Ending& ending, Instant now, Effects& effects) {
   attempt.is_closed = true;
   for (auto& [id, rank] : attempt.ranks) {
     if (rank.state == RankState::kEnded || rank.is_killed) continue;
     const RankKey key{fence, id};
-    const Instant kill_at = now + std::max(grace, Millis(0));
+    const Instant kill_at = now + std::max(ending.grace, Millis(0));
     if (!rank.kill_at) {
       rank.kill_at = kill_at;
-      rank.end_reason = reason;
-      if (grace > Millis(0)) effects.push_back(TerminateRank{key});
+      rank.end_reason = ending.reason;
+      rank.is_node_fault = ending.is_node_fault;
+      if (ending.grace > Millis(0)) effects.push_back(TerminateRank{key});
     }
     rank.kill_at = std::min(*rank.kill_at, kill_at);
   }
@@ -197,7 +197,7 @@ void Agent::on(const RankNotStarted& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state == RankState::kStarting, event.key.fence, event.key.rank);
   rank->state = RankState::kEnded;
-  report(event.key, Ended{-1, 0, "could not start: " + event.reason, false}, now, effects);
+  report(event.key, Ended{-1, 0, "could not start: " + event.reason, false, false}, now, effects);
 }
 
 void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
@@ -206,13 +206,14 @@ void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
   rank->state = RankState::kEnded;
   const std::int32_t exit_code = event.signal != 0 ? -1 : event.exit_code;
   report(event.key,
-         Ended{exit_code, event.signal, describe_end(event, rank->end_reason), event.out_of_memory}, now,
-         effects);
+         Ended{exit_code, event.signal, describe_end(event, rank->end_reason), event.out_of_memory,
+               rank->is_node_fault},
+         now, effects);
 }
 
 void Agent::on(const RankSaid& event, Instant now, Effects& effects) {
   if (const auto* progress = std::get_if<Progress>(&event.saying)) {
-    if (joined_) effects.push_back(SendReports{{Report{0, event.key, *progress}}});
+    if (joined_) effects.push_back(SendReports{{Report{0, event.key, *progress}}, 0});
     return;
   }
   std::visit([&](const auto& saying) { report(event.key, saying, now, effects); }, event.saying);
@@ -221,7 +222,7 @@ void Agent::on(const RankSaid& event, Instant now, Effects& effects) {
 void Agent::on(const StopAsked& event, Instant now, Effects& effects) {
   is_stopping_ = true;
   for (auto& [fence, attempt] : attempts_)
-    end_attempt(fence, attempt, event.grace, "the worker stops", now, effects);
+    end_attempt(fence, attempt, {event.grace, "the worker stops", true}, now, effects);
 }
 
 // Keeps the bounds: a checkpoint that a later one follows is given up first; then what is new, unless it says
@@ -260,13 +261,17 @@ void Agent::send_reports(Instant now, Effects& effects) {
   std::size_t count = 0;
   std::size_t bytes = 0;
   SendReports batch;
+  std::uint64_t before = 0;
   for (const Report& report : reports_) {
     ++count;
     bytes += bytes_of(report.finding);
     if (count > kReportsInFlight || (bytes > kReportBytesInFlight && count > 1)) break;
-    if (report.number <= sent_up_to_) continue;
-    batch.reports.push_back(report);
-    sent_up_to_ = report.number;
+    if (report.number > sent_up_to_) {
+      if (batch.reports.empty()) batch.after = before;
+      batch.reports.push_back(report);
+      sent_up_to_ = report.number;
+    }
+    before = report.number;
   }
   if (batch.reports.empty()) return;
   resend_at_ = now + kResendAfter;
@@ -280,7 +285,7 @@ void Agent::keep_lease(Instant now, Effects& effects) {
   joined_ = false;
   next_ask_ = std::min(next_ask_, now);
   for (auto& [fence, attempt] : attempts_)
-    end_attempt(fence, attempt, Millis(0), "lease lapsed", now, effects);
+    end_attempt(fence, attempt, {Millis(0), "lease lapsed", true}, now, effects);
 }
 
 void Agent::keep_deadlines(Instant now, Effects& effects) {

@@ -103,6 +103,7 @@ struct SendHeartbeat {
 };
 struct SendReports {
   std::vector<Report> reports;
+  std::uint64_t after = 0;  // number of the kept report before the first of these; 0: there is none
 };
 struct SendLeave {};
 struct StartRank {
@@ -155,6 +156,13 @@ class Agent {
     std::optional<Instant> kill_at;  // set: it was told to end
     bool is_killed = false;
     std::string end_reason;  // why we ended it
+    bool is_node_fault = false;
+  };
+  // How and why ranks are told to end.
+  struct Ending {
+    Millis grace{};
+    std::string reason;
+    bool is_node_fault = false;  // for the worker's own sake, not on the coordinator's word
   };
   struct Attempt {
     JobKey job;
@@ -179,8 +187,7 @@ class Agent {
   void keep_asking(Instant now, Effects& effects);
   void keep_stopping(Instant now, Effects& effects);
   std::optional<std::string> refusal_of(const StartOrder& order) const;
-  void end_attempt(Fence fence, Attempt& attempt, Millis grace, const std::string& reason, Instant now,
-                   Effects& effects);
+  void end_attempt(Fence fence, Attempt& attempt, const Ending& ending, Instant now, Effects& effects);
   Rank* find(const RankKey& key);
   void report(const RankKey& key, Finding finding, Instant now, Effects& effects);
   bool make_room(std::size_t bytes, bool is_essential);

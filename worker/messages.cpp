@@ -56,6 +56,7 @@ void write_finding(wire::Report::Builder report, const Ended& ended) {
   to.setSignal(ended.signal);
   to.setReason(ended.reason);
   to.setOutOfMemory(ended.out_of_memory);
+  to.setNodeFault(ended.node_fault);
 }
 void write_finding(wire::Report::Builder report, const Progress& progress) {
   report.setProgress(progress.json);
@@ -133,6 +134,7 @@ void write(capnp::MessageBuilder& builder, const Identity& identity, const SendR
   auto to = wire::begin(builder).initReports();
   to.setNode(identity.node);
   to.setIncarnation(identity.incarnation);
+  to.setAfter(reports.after);
   auto list = to.initReports(static_cast<unsigned>(reports.reports.size()));
   for (unsigned i = 0; i < list.size(); ++i) {
     const Report& report = reports.reports[i];

@@ -25,6 +25,7 @@ struct Ended {
   std::int32_t signal = 0;      // 0: it exited
   std::string reason;
   bool out_of_memory = false;
+  bool node_fault = false;  // the worker ended it for its own sake: counts as a lost node
 };
 
 // What the rank says.

@@ -126,8 +126,8 @@ void ClusterOfOne::take_reports(const wire::Peer& peer, wire::Reports::Reader re
       findings[fence].emplace_back(Started{report.getStarted()});
     } else if (report.isEnded()) {
       const auto ended = report.getEnded();
-      findings[fence].emplace_back(
-          Ended{ended.getExitCode(), ended.getSignal(), ended.getReason().cStr(), ended.getOutOfMemory()});
+      findings[fence].emplace_back(Ended{ended.getExitCode(), ended.getSignal(), ended.getReason().cStr(),
+                                         ended.getOutOfMemory(), ended.getNodeFault()});
     } else if (report.isProgress()) {
       findings[fence].emplace_back(Progress{report.getProgress().cStr()});
     } else if (report.isArtifact()) {

@@ -1,0 +1,174 @@
+#include "coordinator/answers.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "scheduler/explain.h"
+
+namespace paddock::coordinator {
+namespace {
+
+using scheduler::Attempt;
+using scheduler::Cluster;
+using scheduler::Graph;
+using scheduler::Job;
+using scheduler::Rank;
+
+std::string text(std::string_view view) {
+  return std::string(view);
+}
+
+template <typename Texts>
+void write_nodes_of(Texts nodes, const Attempt& attempt) {
+  for (unsigned i = 0; i < nodes.size(); ++i) nodes.set(i, attempt.ranks[i].node.value);
+}
+
+void write_attempt(wire::Status::Attempt::Builder to, const Attempt& attempt) {
+  const auto ranks = static_cast<unsigned>(attempt.ranks.size());
+  to.setNumber(attempt.number);
+  to.setFence(attempt.fence.value);
+  to.setOutcome(text(scheduler::name_of(attempt.outcome)));
+  to.setReason(attempt.ending ? attempt.ending->reason : attempt.reason);
+  write_nodes_of(to.initNodes(ranks), attempt);
+  auto pids = to.initPids(ranks);
+  for (unsigned i = 0; i < ranks; ++i) pids.set(i, attempt.ranks[i].pid);
+  to.setStartedUnixMs(attempt.started.unix_ms);
+  to.setEndedUnixMs(attempt.ended.unix_ms);
+}
+
+void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobKey& key, const Job& job,
+               const Progress& progress, Instant now) {
+  to.setName(key.job.value);
+  to.setKind(job.request.kind);
+  to.setState(text(scheduler::name_of(job.state)));
+  to.setReason(scheduler::explain(cluster, key, now));
+  to.setCached(job.is_cached);
+  to.setStartedUnixMs(job.started.unix_ms);
+  to.setEndedUnixMs(job.ended.unix_ms);
+  if (const auto last = progress.find(key); last != progress.end()) to.setProgress(last->second);
+  if (!job.attempts.empty()) {
+    const Attempt& newest = job.attempts.back();
+    to.setAttempt(newest.number);
+    to.setFence(newest.fence.value);
+    write_nodes_of(to.initNodes(static_cast<unsigned>(newest.ranks.size())), newest);
+  }
+  auto artifacts = to.initArtifacts(static_cast<unsigned>(job.artifacts.size()));
+  unsigned index = 0;
+  for (const auto& [name, artifact] : job.artifacts) {
+    artifacts[index].setName(name);
+    artifacts[index].setPath(artifact.path);
+    artifacts[index++].setHash(artifact.hash);
+  }
+  auto attempts = to.initAttempts(static_cast<unsigned>(job.attempts.size()));
+  for (unsigned i = 0; i < attempts.size(); ++i) write_attempt(attempts[i], job.attempts[i]);
+}
+
+void write_graph(wire::Status::Graph::Builder to, const Graph& graph) {
+  to.setId(graph.id.value);
+  to.setName(graph.name);
+  to.setState(text(scheduler::name_of(graph.state)));
+  to.setSubmittedUnixMs(graph.submitted.unix_ms);
+  to.setEndedUnixMs(graph.ended.unix_ms);
+}
+
+}  // namespace
+
+std::string run_name(const JobKey& job) {
+  return std::to_string(job.graph.value) + "/" + job.job.value;
+}
+
+std::string shown(const scheduler::AttemptKey& attempt) {
+  return run_name(attempt.job) + "#" + std::to_string(attempt.number);
+}
+
+bool write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
+                  Instant now) {
+  if (id == GraphId{0}) {
+    auto graphs = status.initGraphs(static_cast<unsigned>(cluster.graphs.size()));
+    unsigned index = 0;
+    for (const auto& [graph_id, graph] : cluster.graphs) write_graph(graphs[index++], graph);
+    return true;
+  }
+  const Graph* graph = scheduler::find_graph(cluster, id);
+  if (graph == nullptr) return false;
+  auto to = status.initGraphs(1)[0];
+  write_graph(to, *graph);
+  std::vector<const Job*> in_order(graph->jobs.size());
+  for (const auto& [name, job] : graph->jobs) in_order[job.index] = &job;
+  auto jobs = to.initJobs(static_cast<unsigned>(in_order.size()));
+  for (unsigned i = 0; i < jobs.size(); ++i) {
+    write_job(jobs[i], cluster, JobKey{id, in_order[i]->request.name}, *in_order[i], progress, now);
+  }
+  return true;
+}
+
+void write_nodes(wire::Message::Builder message, const Cluster& cluster, Instant now, Millis lease) {
+  auto nodes = message.initNodes(static_cast<unsigned>(cluster.nodes.size()));
+  unsigned index = 0;
+  for (const auto& [name, node] : cluster.nodes) {
+    auto to = nodes[index++];
+    to.setName(name.value);
+    to.setAddress(node.address);
+    to.setState(node.is_ready ? "ready" : "lost");
+    to.setCpus(node.offer.cpus);
+    to.setCpusFree(static_cast<std::uint32_t>(node.free.cpus));
+    to.setMemoryBytes(node.offer.memory_bytes);
+    to.setMemoryBytesFree(node.free.memory_bytes);
+    auto gpus = to.initGpus(static_cast<unsigned>(node.offer.gpus.size()));
+    for (unsigned i = 0; i < gpus.size(); ++i) {
+      gpus[i].setUuid(node.offer.gpus[i].uuid);
+      gpus[i].setModel(node.offer.gpus[i].model);
+      gpus[i].setMemoryBytes(node.offer.gpus[i].memory_bytes);
+    }
+    auto attempts = to.initAttempts(static_cast<unsigned>(node.attempts.size()));
+    unsigned attempt = 0;
+    for (const Fence fence : node.attempts) attempts.set(attempt++, shown(cluster.attempts.at(fence)));
+    to.setLastSeenMsAgo(std::max<std::int64_t>(0, (now - (node.lease_until - lease)).count()));
+  }
+}
+
+bool write_start(wire::Message::Builder message, const Cluster& cluster, const NodeId& node, Fence fence) {
+  const auto found = scheduler::find_attempt(cluster, fence);
+  if (found.attempt == nullptr || !found.attempt->is_live() || found.attempt->ending) return false;
+  const Attempt& attempt = *found.attempt;
+  const Job& job = *found.job;
+  std::vector<std::uint32_t> here;
+  for (std::uint32_t i = 0; i < attempt.ranks.size(); ++i) {
+    if (attempt.ranks[i].node == node && attempt.ranks[i].state != scheduler::RankState::kEnded)
+      here.push_back(i);
+  }
+  if (here.empty()) return false;
+  auto start = message.initStartRanks();
+  start.setGraph(found.key.graph.value);
+  start.setJob(found.key.job.value);
+  start.setAttempt(attempt.number);
+  start.setFence(fence.value);
+  start.setKind(job.request.kind);
+  auto command = start.initCommand(static_cast<unsigned>(job.launch.command.size()));
+  for (unsigned i = 0; i < command.size(); ++i) command.set(i, job.launch.command[i]);
+  start.setSpec(job.launch.options);
+  start.setDirectory(job.launch.directory);
+  start.setWorldSize(job.request.resources.world_size());
+  start.setMasterAddress(cluster.nodes.at(attempt.ranks.front().node).address);
+  start.setMasterPort(attempt.master_port);
+  start.setGraceMs(static_cast<std::uint32_t>(job.request.grace.count()));
+  start.setMemoryBytesPerRank(job.request.resources.memory_bytes_per_rank);
+  auto ranks = start.initRanks(static_cast<unsigned>(here.size()));
+  for (unsigned i = 0; i < ranks.size(); ++i) {
+    const Rank& rank = attempt.ranks[here[i]];
+    ranks[i].setRank(here[i]);
+    ranks[i].setLocalRank(rank.local_rank);
+    ranks[i].setCpus(job.request.resources.cpus_per_rank);
+    auto gpus = ranks[i].initGpus(static_cast<unsigned>(rank.gpus.size()));
+    for (unsigned gpu = 0; gpu < gpus.size(); ++gpu) gpus.set(gpu, rank.gpus[gpu]);
+  }
+  auto environment = start.initEnvironment(static_cast<unsigned>(job.launch.environment.size()));
+  unsigned variable = 0;
+  for (const auto& [name, value] : job.launch.environment) {
+    environment[variable].setName(name);
+    environment[variable++].setValue(value);
+  }
+  return true;
+}
+
+}  // namespace paddock::coordinator

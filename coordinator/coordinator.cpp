@@ -1,0 +1,268 @@
+#include "coordinator/coordinator.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <deque>
+#include <system_error>
+#include <utility>
+
+#include "base/limits.h"
+#include "coordinator/endpoint_file.h"
+#include "coordinator/journal.h"
+#include "coordinator/prepare.h"
+#include "coordinator/requests.h"
+#include "coordinator/systemd_notify.h"
+#include "coordinator/workers.h"
+#include "scheduler/apply.h"
+#include "scheduler/lease.h"
+
+namespace paddock::coordinator {
+namespace {
+
+using scheduler::Effects;
+using scheduler::Event;
+using scheduler::What;
+
+// However long nothing happens: a turn then finds clock jumps and counters to report.
+constexpr Millis kIdleMax = std::chrono::seconds(10);
+
+Result<void> check_options(const CoordinatorOptions& options) {
+  if (options.state.empty()) return fail(Code::kInvalid, "the coordinator needs a state folder");
+  if (options.store.empty())
+    return fail(Code::kInvalid, "the coordinator needs the path of the shared store");
+  if (options.lease < std::chrono::seconds(1) || options.lease > std::chrono::minutes(10)) {
+    return fail(Code::kInvalid, "the lease must be within 1 s and 10 min");
+  }
+  if (options.lease_margin < Millis(500) || options.lease_margin > std::chrono::minutes(10)) {
+    return fail(Code::kInvalid, "the lease margin must be within 500 ms and 10 min");
+  }
+  if (options.log_bytes_max < (1u << 20) || options.log_bytes_max > (1ull << 40)) {
+    return fail(Code::kInvalid, "what is kept of a log must be within 1 MiB and 1 TiB");
+  }
+  return {};
+}
+
+// SIGTERM and SIGINT as something to read. Made before any thread, so that all inherit the mask.
+class StopSignal {
+ public:
+  static Result<StopSignal> open() {
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+    const int fd = ::signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) return fail(Code::kUnavailable, "signalfd: " + std::generic_category().message(errno));
+    return StopSignal(fd);
+  }
+  StopSignal(StopSignal&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  StopSignal& operator=(StopSignal&&) = delete;
+  ~StopSignal() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+
+ private:
+  explicit StopSignal(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+Result<wire::Server> open_server(const CoordinatorOptions& options) {
+  const std::string wanted = endpoint_of_last_time(options.endpoint_file, options.bind);
+  auto server = wire::Server::open(wanted);
+  if (!server && wanted != options.bind) server = wire::Server::open(options.bind);
+  return server;
+}
+
+class Coordinator {
+ public:
+  Coordinator(const CoordinatorOptions& options, storage::Database& database, Journal journal,
+              wire::Server server, const Log& log)
+      : options_(options),
+        log_(log),
+        journal_(std::move(journal)),
+        server_(std::move(server)),
+        checkpoints_(database),
+        logs_(options.state / "logs", options.log_bytes_max),
+        workers_(options_, cluster_, progress_, logs_, server_, log_),
+        requests_(Sources{options_, cluster_, progress_, logs_, checkpoints_, server_, log_}) {}
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  Result<void> replay();
+  Result<void> serve(int stop_fd);
+
+ private:
+  Instant now() const;
+  Millis time_to_wait() const;
+  void receive(Turn& turn);
+  Result<void> take_turn(Turn turn);
+  Result<void> carry_out(const Effects& effects);
+  void carry_out(const scheduler::PrepareJob& effect);
+  void carry_out(const scheduler::RecordCheckpoint& effect);
+  void carry_out(const scheduler::ReportJob& effect);
+
+  const CoordinatorOptions options_;
+  const Log log_;
+  Journal journal_;
+  wire::Server server_;
+  scheduler::Cluster cluster_;
+  Progress progress_;
+  storage::CheckpointIndex checkpoints_;
+  LogStore logs_;
+  Workers workers_;
+  Requests requests_;
+  std::deque<What> next_;  // for the next turn: what the effects of the last one brought about
+  // The clock goes on from where the journal ends, so that instants in it keep their meaning.
+  Instant clock_origin_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+Instant Coordinator::now() const {
+  const auto since = std::chrono::steady_clock::now() - started_;
+  return clock_origin_ + std::chrono::duration_cast<Millis>(since);
+}
+
+Result<void> Coordinator::replay() {
+  // A turn is journaled as one, then carried out: only the last one's checkpoints can be missing from the
+  // index.
+  std::deque<scheduler::RecordCheckpoint> newest;
+  Effects effects;
+  TRY(journal_.replay([&](const Event& event) {
+    scheduler::apply(cluster_, event, effects);
+    for (const scheduler::Effect& effect : effects) {
+      if (const auto* saved = std::get_if<scheduler::RecordCheckpoint>(&effect)) newest.push_back(*saved);
+    }
+    effects.clear();
+    if (newest.size() > 2 * limits::kEventsPerTurnMax) newest.pop_front();
+  }),
+      "starting from " + options_.state.string());
+  for (const scheduler::RecordCheckpoint& saved : newest) carry_out(saved);
+  clock_origin_ = cluster_.now;
+  started_ = std::chrono::steady_clock::now();
+  next_.emplace_back(scheduler::CoordinatorStarted{now() + options_.lease + options_.lease_margin});
+  log_.info("journal_replayed",
+            {{"events", journal_.next_sequence() - 1}, {"graphs", cluster_.graphs.size()}});
+  return {};
+}
+
+Millis Coordinator::time_to_wait() const {
+  if (!next_.empty()) return Millis(0);
+  const auto deadline = scheduler::next_deadline(cluster_);
+  if (!deadline) return kIdleMax;
+  return std::clamp(*deadline - now(), Millis(0), kIdleMax);
+}
+
+void Coordinator::receive(Turn& turn) {
+  for (std::size_t i = 0; i < limits::kEventsPerTurnMax && turn.events.size() < limits::kEventsPerTurnMax;
+       ++i) {
+    const auto received = server_.receive();
+    if (!received) return;
+    const wire::Message::Reader message = received->envelope.message();
+    if (requests_.handle(received->peer, message, now(), turn)) continue;
+    if (workers_.handle(received->peer, message, now(), turn)) continue;
+    capnp::MallocMessageBuilder builder;
+    wire::write_refusal(builder, message.getRequestId(),
+                        Error{Code::kInvalid, "the coordinator does not take that message"});
+    static_cast<void>(server_.send(received->peer, builder));  // whoever sent nonsense may also be gone
+  }
+}
+
+Result<void> Coordinator::take_turn(Turn turn) {
+  const auto wall = std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch());
+  const scheduler::Moment moment{now(), WallTime{wall.count()}};
+  std::vector<Event> events;
+  for (What& what : turn.events) events.push_back(Event{moment, std::move(what)});
+  TRY(journal_.append(events), "a turn");  // synced before anyone is told
+  Effects effects;
+  for (const Event& event : events) scheduler::apply(cluster_, event, effects);
+  for (const auto& answer : turn.answers) answer();
+  const auto found = workers_.take_found();
+  next_.insert(next_.end(), found.begin(), found.end());
+  return carry_out(effects);
+}
+
+Result<void> Coordinator::carry_out(const Effects& effects) {
+  for (const scheduler::Effect& effect : effects) {
+    std::visit(
+        [&](const auto& what) {
+          if constexpr (requires { workers_.carry_out(what); }) {
+            workers_.carry_out(what);
+          } else {
+            carry_out(what);
+          }
+        },
+        effect);
+  }
+  return {};
+}
+
+void Coordinator::carry_out(const scheduler::PrepareJob& effect) {
+  next_.push_back(prepare_job(cluster_, effect.job, options_.store));
+}
+
+void Coordinator::carry_out(const scheduler::RecordCheckpoint& effect) {
+  const storage::CheckpointInfo checkpoint{effect.step, effect.fence, effect.path, effect.hash, effect.bytes};
+  const auto recorded = checkpoints_.record(run_name(effect.job), checkpoint);
+  // kFenced: an older one, replayed. The index is expendable: the manifests on the store are the truth.
+  if (!recorded && recorded.error().code != Code::kFenced) {
+    log_.error("checkpoint_not_indexed",
+               {{"job", run_name(effect.job)}, {"reason", recorded.error().message}});
+  }
+}
+
+void Coordinator::carry_out(const scheduler::ReportJob& effect) {
+  if (effect.state == scheduler::JobState::kPreparing || effect.state == scheduler::JobState::kQueued) return;
+  log_.info("job_" + std::string(scheduler::name_of(effect.state)),
+            {{"job", run_name(effect.job)}, {"reason", effect.reason}});
+}
+
+Result<void> Coordinator::serve(int stop_fd) {
+  bool is_announced = false;
+  while (true) {
+    Turn turn;
+    const std::size_t count = std::min(next_.size(), limits::kEventsPerTurnMax);
+    turn.events.assign(std::make_move_iterator(next_.begin()),
+                       std::make_move_iterator(next_.begin() + count));
+    next_.erase(next_.begin(), next_.begin() + count);
+    for (What& what : scheduler::due(cluster_, now())) turn.events.push_back(std::move(what));
+    receive(turn);
+    TRY(take_turn(std::move(turn)), "the coordinator stops, start it again");
+    if (!is_announced) {
+      is_announced = true;
+      if (!options_.endpoint_file.empty()) {
+        TRY(write_endpoint(options_.endpoint_file, server_.endpoint()), "announcing the endpoint");
+      }
+      log_.info("coordinator_ready", {{"endpoint", server_.endpoint()}});
+      systemd_notify("READY=1");
+    }
+    const std::array descriptors{stop_fd};
+    TRY_ASSIGN(const wire::Ready ready, server_.wait(time_to_wait(), descriptors), "waiting for messages");
+    if (!ready.readable.empty()) break;
+  }
+  systemd_notify("STOPPING=1");
+  log_.info("coordinator_stopped");
+  return {};
+}
+
+}  // namespace
+
+Result<void> run_coordinator(const CoordinatorOptions& options, const Log& log) {
+  TRY(check_options(options), "starting the coordinator");
+  TRY_ASSIGN(const StopSignal stop, StopSignal::open(), "starting the coordinator");
+  TRY_ASSIGN(storage::Database database, storage::Database::open(options.state / "db"),
+             "starting the coordinator");
+  if (database.torn_tail()) log.warn("journal_tail_dropped", {{"reason", *database.torn_tail()}});
+  TRY_ASSIGN(Journal journal, Journal::open(database), "starting the coordinator");
+  TRY_ASSIGN(wire::Server server, open_server(options), "starting the coordinator");
+  Coordinator coordinator(options, database, std::move(journal), std::move(server), log);
+  TRY(coordinator.replay(), "replaying the journal");
+  return coordinator.serve(stop.fd());
+}
+
+}  // namespace paddock::coordinator

@@ -1,0 +1,111 @@
+// coordinator/fields.h – reads the fields of a JSON record, remembering the first thing that is wrong instead
+// of throwing. Threads: one owner.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace paddock::coordinator {
+
+class Fields {
+ public:
+  // `problem` is set once; every later field reads as its default. Both are not owned and outlive this.
+  Fields(const nlohmann::json& json, std::string& problem) : json_(json), problem_(problem) {
+    if (!json.is_object()) complain("the record is not an object");
+  }
+
+  // `fields.read("name", event.name)`: the field must be there and have the type of `to`.
+  template <typename T>
+  void read(const char* key, T& to) {
+    const auto found = json_.find(key);
+    if (!json_.is_object() || found == json_.end())
+      return complain(std::string("field ") + key + " is missing");
+    if (!take(*found, to)) complain(std::string("field ") + key + " has the wrong type");
+  }
+
+  // Every element of the list `key` is an object that `each(Fields&, T&)` reads.
+  template <typename T, typename Each>
+  void read_list(const char* key, std::vector<T>& to, Each each) {
+    const auto found = json_.find(key);
+    if (!json_.is_object() || found == json_.end() || !found->is_array()) {
+      return complain(std::string("field ") + key + " is no list");
+    }
+    for (const nlohmann::json& element : *found) {
+      Fields fields(element, problem_);
+      each(fields, to.emplace_back());
+    }
+  }
+
+  template <typename Each>
+  void read_object(const char* key, Each each) {
+    static const nlohmann::json kNothing = nlohmann::json::object();
+    const auto found = json_.find(key);
+    const bool is_there = json_.is_object() && found != json_.end();
+    if (!is_there) complain(std::string("field ") + key + " is missing");
+    Fields fields(is_there ? *found : kNothing, problem_);
+    each(fields);
+  }
+
+  const nlohmann::json& json() const { return json_; }
+  void complain(std::string what) {
+    if (problem_.empty()) problem_ = std::move(what);
+  }
+
+ private:
+  bool take(const nlohmann::json& from, bool& to) {
+    if (!from.is_boolean()) return false;
+    to = from.get<bool>();
+    return true;
+  }
+  bool take(const nlohmann::json& from, std::string& to) {
+    if (!from.is_string()) return false;
+    to = from.get<std::string>();
+    return true;
+  }
+  template <std::integral Number>
+  bool take(const nlohmann::json& from, Number& to) {
+    if (!from.is_number_integer()) return false;
+    if (from.is_number_unsigned()) {
+      const auto value = from.get<std::uint64_t>();
+      if (!std::in_range<Number>(value)) return false;
+      to = static_cast<Number>(value);
+    } else {
+      const auto value = from.get<std::int64_t>();
+      if (!std::in_range<Number>(value)) return false;
+      to = static_cast<Number>(value);
+    }
+    return true;
+  }
+  template <typename Tag, typename Value>
+  bool take(const nlohmann::json& from, Id<Tag, Value>& to) {
+    return take(from, to.value);
+  }
+  bool take(const nlohmann::json& from, Instant& to) { return take(from, to.ms); }
+  bool take(const nlohmann::json& from, Millis& to) {
+    std::int64_t ms = 0;
+    const bool is_number = take(from, ms);
+    to = Millis(ms);
+    return is_number;
+  }
+  template <typename T>
+  bool take(const nlohmann::json& from, std::vector<T>& to) {
+    if (!from.is_array()) return false;
+    for (const nlohmann::json& element : from) {
+      if (!take(element, to.emplace_back())) return false;
+    }
+    return true;
+  }
+
+  const nlohmann::json& json_;
+  std::string& problem_;
+};
+
+}  // namespace paddock::coordinator

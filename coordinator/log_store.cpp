@@ -1,0 +1,88 @@
+#include "coordinator/log_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "base/limits.h"
+
+namespace paddock::coordinator {
+namespace {
+
+// Closes what it holds.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+tl::unexpected<Error> refused(const std::filesystem::path& path, int error) {
+  return fail(Code::kUnavailable, path.string() + ": " + std::generic_category().message(error));
+}
+
+}  // namespace
+
+std::filesystem::path LogStore::path_of(const LogKey& key) const {
+  return folder_ / std::to_string(key.job.graph.value) / key.job.job.value / std::to_string(key.attempt) /
+         (std::to_string(key.rank) + ".log");
+}
+
+Result<void> LogStore::write(const LogKey& key, std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (offset >= bytes_max_) return {};
+  bytes = bytes.first(std::min<std::size_t>(bytes.size(), bytes_max_ - offset));
+  if (bytes.empty()) return {};
+  const auto path = path_of(key);
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  if (error) return refused(path, error.value());
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (file.get() < 0) return refused(path, errno);
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return refused(path, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
+Result<LogStore::Piece> LogStore::read(const LogKey& key, std::uint64_t offset) const {
+  const auto path = path_of(key);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    if (errno == ENOENT) return Piece{};
+    return refused(path, errno);
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return refused(path, errno);
+  Piece piece;
+  piece.file_bytes = static_cast<std::uint64_t>(status.st_size);
+  if (offset >= piece.file_bytes) return piece;
+  piece.bytes.resize(std::min<std::uint64_t>(piece.file_bytes - offset, limits::kLogChunkBytesMax));
+  std::size_t done = 0;
+  while (done < piece.bytes.size()) {
+    const ssize_t count = ::pread(file.get(), piece.bytes.data() + done, piece.bytes.size() - done,
+                                  static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return refused(path, errno);
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  piece.bytes.resize(done);
+  return piece;
+}
+
+}  // namespace paddock::coordinator

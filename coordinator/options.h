@@ -1,0 +1,35 @@
+// coordinator/options.h – what an operator can set on the coordinator.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/time.h"
+
+namespace paddock::coordinator {
+
+struct CoordinatorOptions {
+  // Its own folder: the database (journal, checkpoint index) and the logs of ranks. One coordinator at a
+  // time.
+  std::filesystem::path state;
+  // The shared store that every node sees under the same path: stages, checkpoints, folders of command jobs.
+  std::filesystem::path store;
+  // Where it listens. Port *: a free one. Anything but loopback is open to whoever reaches it.
+  std::string bind = "tcp://127.0.0.1:7373";
+  // Written (as text, the endpoint with its real port) once replay is complete and requests are taken. Empty:
+  // not written.
+  std::filesystem::path endpoint_file;
+
+  // How long a worker may go unheard before its ranks end. Less finds a lost node sooner; more forgives a
+  // slow network. 1 s to 10 min.
+  Millis lease = std::chrono::seconds(15);
+  // On top of the lease until the coordinator counts the node as lost: covers the workers' time to kill. At
+  // least 500 ms.
+  Millis lease_margin = std::chrono::seconds(3);
+  // What is kept of one rank's output; the rest is dropped. 1 MiB to 1 TiB.
+  std::uint64_t log_bytes_max = 1ull << 30;
+};
+
+}  // namespace paddock::coordinator

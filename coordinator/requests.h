@@ -1,0 +1,59 @@
+// coordinator/requests.h – what clients ask. Reading is answered at once; what changes the cluster is
+// answered when it is durable. A request that cannot be met is refused with one sentence and changes nothing.
+// Threads: the coordinator's own.
+#pragma once
+
+#include <filesystem>
+
+#include "base/log.h"
+#include "coordinator/answers.h"
+#include "coordinator/log_store.h"
+#include "coordinator/options.h"
+#include "coordinator/turn.h"
+#include "scheduler/cluster.h"
+#include "storage/checkpoint_index.h"
+#include "wire/socket.h"
+
+namespace paddock::coordinator {
+
+// What requests are answered from. Nothing is owned; all outlive the Requests.
+struct Sources {
+  const CoordinatorOptions& options;
+  const scheduler::Cluster& cluster;
+  const Progress& progress;
+  const LogStore& logs;
+  storage::CheckpointIndex& checkpoints;
+  wire::Server& server;
+  const Log& log;
+};
+
+class Requests {
+ public:
+  explicit Requests(const Sources& sources) : from_(sources) {}
+
+  // False: it is no client's message.
+  bool handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn);
+
+ private:
+  // Where the answer goes.
+  struct Asker {
+    wire::Peer peer;
+    std::uint64_t request_id = 0;
+  };
+
+  Result<void> submit(const Asker& asker, wire::Submit::Reader request, Turn& turn);
+  Result<void> plan(const Asker& asker, wire::Submit::Reader request);
+  Result<void> status(const Asker& asker, wire::StatusRequest::Reader request, Instant now);
+  Result<void> logs(const Asker& asker, wire::LogRequest::Reader request);
+  Result<void> cancel(const Asker& asker, wire::Cancel::Reader request, Turn& turn);
+  Result<void> nodes(const Asker& asker, Instant now);
+  Result<void> checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request);
+
+  void answer(const Asker& asker, capnp::MessageBuilder& builder);
+  void refuse(const Asker& asker, const Error& error);
+  void answer_submitted(const Asker& asker, const std::string& token);
+
+  Sources from_;
+};
+
+}  // namespace paddock::coordinator

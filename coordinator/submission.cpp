@@ -1,0 +1,38 @@
+#include "coordinator/submission.h"
+
+#include <cmath>
+#include <utility>
+
+namespace paddock::coordinator {
+
+scheduler::Request to_request(const spec::Resources& resources) {
+  const std::int64_t ranks_on_a_node = resources.ranks_on_a_node();
+  scheduler::Request request;
+  request.nodes = static_cast<std::uint32_t>(resources.nodes);
+  request.ranks_per_node = static_cast<std::uint32_t>(ranks_on_a_node);
+  request.gpus_per_rank =
+      static_cast<std::uint32_t>(resources.gpus / ranks_on_a_node);  // divides: the spec's own check
+  request.cpus_per_rank = static_cast<std::uint32_t>(resources.cpus);
+  request.memory_bytes_per_rank = resources.memory.bytes;
+  return request;
+}
+
+Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, std::string token) {
+  scheduler::GraphSubmitted submitted{graph.name, graph.priority, std::move(token), {}};
+  for (const spec::JobSpec& job : graph.jobs) {
+    scheduler::JobRequest request;
+    request.name = JobName{job.name};
+    request.kind = job.kind;
+    for (const std::string& need : job.needs) request.needs.emplace_back(need);
+    request.resources = to_request(job.resources);
+    request.retry = scheduler::RetryRule{static_cast<std::int32_t>(job.retry.limit), job.retry.backoff,
+                                         std::llround(job.retry.factor * 1'000)};
+    request.grace = job.grace;
+    request.spec = spec::to_json(job).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    submitted.jobs.push_back(std::move(request));
+  }
+  TRY(scheduler::check_graph(submitted.name, submitted.jobs), "accepting the submission");
+  return submitted;
+}
+
+}  // namespace paddock::coordinator

@@ -1,0 +1,277 @@
+#include "coordinator/workers.h"
+
+#include <span>
+#include <utility>
+
+namespace paddock::coordinator {
+namespace {
+
+using scheduler::What;
+
+scheduler::Offer to_offer(wire::Join::Reader join) {
+  scheduler::Offer offer{join.getCpus(), join.getMemoryBytes(), {}, {}};
+  for (const auto gpu : join.getGpus()) {
+    offer.gpus.push_back({to_text(gpu.getUuid()), to_text(gpu.getModel()), gpu.getMemoryBytes()});
+  }
+  for (const std::uint16_t port : join.getPorts()) offer.ports.push_back(port);
+  return offer;
+}
+
+template <typename List>
+scheduler::Held to_held(List list) {
+  scheduler::Held held;
+  for (const auto rank : list) held.insert({Fence{rank.getFence()}, RankId{rank.getRank()}});
+  return held;
+}
+
+// The event of a kept report. Progress and logs are not journaled: those are never kept.
+std::optional<What> to_event(wire::Report::Reader report) {
+  const Fence fence{report.getFence()};
+  const RankId rank{report.getRank()};
+  switch (report.which()) {
+    case wire::Report::STARTED:
+      return scheduler::RankStarted{fence, rank, report.getStarted()};
+    case wire::Report::ENDED: {
+      const auto ended = report.getEnded();
+      return scheduler::RankEnded{fence,
+                                  rank,
+                                  ended.getExitCode(),
+                                  ended.getSignal(),
+                                  to_text(ended.getReason()),
+                                  ended.getOutOfMemory(),
+                                  ended.getNodeFault()};
+    }
+    case wire::Report::ARTIFACT: {
+      const auto artifact = report.getArtifact();
+      return scheduler::ArtifactRecorded{
+          fence, to_text(artifact.getName()), {to_text(artifact.getPath()), to_text(artifact.getHash())}};
+    }
+    case wire::Report::CHECKPOINT: {
+      const auto saved = report.getCheckpoint();
+      return scheduler::CheckpointRecorded{fence, saved.getStep(), to_text(saved.getPath()),
+                                           to_text(saved.getHash()), saved.getBytes()};
+    }
+    case wire::Report::FAILURE:
+      return scheduler::FailureReported{fence, rank, to_text(report.getFailure())};
+    default:
+      return std::nullopt;
+  }
+}
+
+// What is wrong with something that a rank said by itself; it is dropped, the rank goes on.
+std::optional<std::string> fault_of(wire::Report::Reader report) {
+  if (report.isArtifact()) {
+    const auto artifact = report.getArtifact();
+    const std::string name = to_text(artifact.getName());
+    if (!scheduler::is_name(name)) return "'" + name + "' is no name for an artifact";
+    if (artifact.getPath().size() == 0) return "artifact " + name + " has no path";
+  }
+  if (report.isCheckpoint()) {
+    const auto saved = report.getCheckpoint();
+    if (saved.getStep() < 0) return "a checkpoint of step " + std::to_string(saved.getStep());
+    if (saved.getPath().size() == 0) return "the checkpoint has no path";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool Workers::handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn) {
+  switch (message.which()) {
+    case wire::Message::JOIN:
+      join(peer, message.getRequestId(), message.getJoin(), now, turn);
+      return true;
+    case wire::Message::HEARTBEAT:
+      heartbeat(peer, message.getHeartbeat(), now, turn);
+      return true;
+    case wire::Message::REPORTS:
+      reports(peer, message.getReports(), turn);
+      return true;
+    case wire::Message::LEAVE:
+      leave(message.getLeave(), turn);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Workers::join(const wire::Peer& peer, std::uint64_t request_id, wire::Join::Reader join, Instant now,
+                   Turn& turn) {
+  const NodeId node{to_text(join.getNode())};
+  if (!scheduler::is_name(node.value) || join.getIncarnation() == 0) {
+    capnp::MallocMessageBuilder builder;
+    wire::write_refusal(
+        builder, request_id,
+        Error{Code::kInvalid, "'" + node.value + "' is no name for a node: letters, digits and ._- only"});
+    return send(peer, builder);
+  }
+  const std::uint64_t incarnation = join.getIncarnation();
+  Session& session = sessions_[node];
+  const std::uint64_t first = join.getFirstReport();
+  const std::uint64_t acked = first > 0 ? first - 1 : 0;
+  // What we acknowledged and it has not heard of yet comes again; it is not taken twice.
+  session.acked = session.incarnation == incarnation ? std::max(session.acked, acked) : acked;
+  session.incarnation = incarnation;
+  session.peer = peer;
+  log_.info("node_joined",
+            {{"node", node.value}, {"incarnation", incarnation}, {"held", join.getHeld().size()}});
+  turn.events.emplace_back(scheduler::NodeJoined{node, incarnation, to_text(join.getAddress()),
+                                                 to_offer(join),
+                                                 now + options_.lease + options_.lease_margin});
+  turn.answers.emplace_back(
+      [this, peer, node, incarnation, now, sequence = join.getSequence(), held = to_held(join.getHeld())] {
+        send_lease(peer, sequence, is_ready(node, incarnation));
+        reconcile(node, held, now);
+      });
+}
+
+void Workers::heartbeat(const wire::Peer& peer, wire::Heartbeat::Reader heartbeat, Instant now, Turn& turn) {
+  const NodeId node{to_text(heartbeat.getNode())};
+  const std::uint64_t incarnation = heartbeat.getIncarnation();
+  const std::uint64_t sequence = heartbeat.getSequence();
+  if (session_of(node, incarnation, peer) == nullptr) {
+    turn.answers.emplace_back([this, peer, sequence] { send_lease(peer, sequence, false); });
+    return;
+  }
+  turn.events.emplace_back(
+      scheduler::NodeSeen{node, incarnation, now + options_.lease + options_.lease_margin});
+  turn.answers.emplace_back(
+      [this, peer, node, incarnation, now, sequence, held = to_held(heartbeat.getHeld())] {
+        // Its lease may have run out in the same turn: then it must join again, and holds nothing that
+        // counts.
+        const bool joined = is_ready(node, incarnation);
+        send_lease(peer, sequence, joined);
+        if (joined) reconcile(node, held, now);
+      });
+}
+
+void Workers::reports(const wire::Peer& peer, wire::Reports::Reader reports, Turn& turn) {
+  const NodeId node{to_text(reports.getNode())};
+  Session* session = session_of(node, reports.getIncarnation(), peer);
+  if (session == nullptr) return;  // it learns from its next heartbeat that it has to join
+  bool has_kept = false;
+  for (const auto report : reports.getReports()) {
+    if (report.getNumber() > 0) {
+      has_kept = true;
+      if (report.getNumber() <= session->acked || reports.getAfter() > session->acked) continue;
+      session->acked = report.getNumber();
+    }
+    take_report(node, report, turn);
+  }
+  if (!has_kept) return;
+  turn.answers.emplace_back([this, peer, acked = session->acked] {
+    capnp::MallocMessageBuilder builder;
+    wire::begin(builder).setAcknowledged(acked);
+    send(peer, builder);
+  });
+}
+
+void Workers::take_report(const NodeId& node, wire::Report::Reader report, Turn& turn) {
+  const auto found = scheduler::find_attempt(cluster_, Fence{report.getFence()});
+  const std::uint32_t rank = report.getRank();
+  if (found.attempt == nullptr || rank >= found.attempt->ranks.size() ||
+      found.attempt->ranks[rank].node != node) {
+    log_.warn("report_refused", {{"node", node.value},
+                                 {"fence", report.getFence()},
+                                 {"rank", rank},
+                                 {"reason", "the attempt is not of this node"}});
+    return;
+  }
+  if (report.isLog()) return take_log(found, rank, report.getLog());
+  if (!found.attempt->is_live()) {
+    log_.warn("report_refused", {{"node", node.value},
+                                 {"attempt", shown(cluster_.attempts.at(found.attempt->fence))},
+                                 {"rank", rank},
+                                 {"reason", "the attempt is over"}});
+    return;
+  }
+  if (report.isProgress()) {
+    if (rank == 0) progress_[found.key] = to_text(report.getProgress());
+    return;
+  }
+  if (const auto fault = fault_of(report)) {
+    log_.warn("report_refused", {{"node", node.value},
+                                 {"attempt", shown(cluster_.attempts.at(found.attempt->fence))},
+                                 {"rank", rank},
+                                 {"reason", *fault}});
+    return;
+  }
+  if (auto event = to_event(report)) turn.events.push_back(*std::move(event));
+}
+
+void Workers::take_log(const scheduler::FoundConst& found, std::uint32_t rank,
+                       wire::Report::Log::Reader log) {
+  const auto bytes = log.getBytes();
+  const auto written =
+      logs_.write({found.key, found.attempt->number, rank}, log.getOffset(),
+                  std::span(reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()));
+  if (!written)
+    log_.warn("log_not_written", {{"job", run_name(found.key)}, {"reason", written.error().message}});
+}
+
+void Workers::leave(wire::Leave::Reader leave, Turn& turn) {
+  const NodeId node{to_text(leave.getNode())};
+  const auto session = sessions_.find(node);
+  if (session == sessions_.end() || session->second.incarnation != leave.getIncarnation()) return;
+  log_.info("node_left", {{"node", node.value}});
+  turn.events.emplace_back(scheduler::NodeLeft{node, leave.getIncarnation()});
+  sessions_.erase(session);
+}
+
+Workers::Session* Workers::session_of(const NodeId& node, std::uint64_t incarnation, const wire::Peer& peer) {
+  const auto found = sessions_.find(node);
+  if (found == sessions_.end() || found->second.incarnation != incarnation) return nullptr;
+  found->second.peer = peer;
+  return &found->second;
+}
+
+bool Workers::is_ready(const NodeId& node, std::uint64_t incarnation) const {
+  const auto found = cluster_.nodes.find(node);
+  return found != cluster_.nodes.end() && found->second.is_ready && found->second.incarnation == incarnation;
+}
+
+void Workers::send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined) {
+  capnp::MallocMessageBuilder builder;
+  auto lease = wire::begin(builder).initLease();
+  lease.setSequence(sequence);
+  lease.setLeaseMs(static_cast<std::uint32_t>(options_.lease.count()));
+  lease.setJoined(joined);
+  send(peer, builder);
+}
+
+void Workers::reconcile(const NodeId& node, const scheduler::Held& held, Instant now) {
+  scheduler::Reconciliation wanted =
+      scheduler::reconcile(cluster_, node, held, now, options_.lease + options_.lease_margin);
+  for (const scheduler::Effect& effect : wanted.effects) {
+    if (const auto* start = std::get_if<scheduler::StartRanks>(&effect)) carry_out(*start);
+    if (const auto* end = std::get_if<scheduler::EndAttempt>(&effect)) carry_out(*end);
+  }
+  found_.insert(found_.end(), wanted.events.begin(), wanted.events.end());
+}
+
+void Workers::carry_out(const scheduler::StartRanks& effect) {
+  const auto session = sessions_.find(effect.node);
+  if (session == sessions_.end()) return;
+  capnp::MallocMessageBuilder builder;
+  if (write_start(wire::begin(builder), cluster_, effect.node, effect.fence))
+    send(session->second.peer, builder);
+}
+
+void Workers::carry_out(const scheduler::EndAttempt& effect) {
+  const auto session = sessions_.find(effect.node);
+  if (session == sessions_.end()) return;
+  capnp::MallocMessageBuilder builder;
+  auto end = wire::begin(builder).initEndAttempt();
+  end.setFence(effect.fence.value);
+  end.setGraceMs(static_cast<std::uint32_t>(effect.grace.count()));
+  end.setReason(effect.reason);
+  send(session->second.peer, builder);
+}
+
+void Workers::send(const wire::Peer& peer, capnp::MessageBuilder& builder) {
+  if (const auto sent = server_.send(peer, builder); !sent) {
+    log_.warn("worker_unreachable", {{"reason", sent.error().message}});
+  }
+}
+
+}  // namespace paddock::coordinator

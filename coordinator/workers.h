@@ -1,0 +1,71 @@
+// coordinator/workers.h – what worker daemons say, and what they are told. Their joins, heartbeats and
+// reports become events; leases and acknowledgements go back once those are durable.
+//
+// A node is heard only over a session: begun by its join to this run of the coordinator, bound to its
+// incarnation. Reports are taken in order and each once: `acked` is the number up to which all are in the
+// journal. Threads: the coordinator's own.
+#pragma once
+
+#include <map>
+
+#include "base/log.h"
+#include "coordinator/answers.h"
+#include "coordinator/log_store.h"
+#include "coordinator/options.h"
+#include "coordinator/turn.h"
+#include "scheduler/cluster.h"
+#include "scheduler/effect.h"
+#include "scheduler/reconcile.h"
+#include "wire/socket.h"
+
+namespace paddock::coordinator {
+
+class Workers {
+ public:
+  // Nothing is owned; all outlive this. `progress` is written here.
+  Workers(const CoordinatorOptions& options, const scheduler::Cluster& cluster, Progress& progress,
+          LogStore& logs, wire::Server& server, const Log& log)
+      : options_(options), cluster_(cluster), progress_(progress), logs_(logs), server_(server), log_(log) {}
+
+  // False: it is no worker's message.
+  bool handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn);
+
+  // Tells the node, if it can be reached. What is lost is sent again after its next heartbeat.
+  void carry_out(const scheduler::StartRanks& effect);
+  void carry_out(const scheduler::EndAttempt& effect);
+
+  // Events that answers found necessary; they belong into the next turn.
+  std::vector<scheduler::What> take_found() { return std::exchange(found_, {}); }
+
+ private:
+  struct Session {
+    wire::Peer peer;  // of its newest message
+    std::uint64_t incarnation = 0;
+    std::uint64_t acked = 0;
+  };
+
+  void join(const wire::Peer& peer, std::uint64_t request_id, wire::Join::Reader join, Instant now,
+            Turn& turn);
+  void heartbeat(const wire::Peer& peer, wire::Heartbeat::Reader heartbeat, Instant now, Turn& turn);
+  void reports(const wire::Peer& peer, wire::Reports::Reader reports, Turn& turn);
+  void leave(wire::Leave::Reader leave, Turn& turn);
+
+  void take_report(const NodeId& node, wire::Report::Reader report, Turn& turn);
+  void take_log(const scheduler::FoundConst& found, std::uint32_t rank, wire::Report::Log::Reader log);
+  Session* session_of(const NodeId& node, std::uint64_t incarnation, const wire::Peer& peer);
+  bool is_ready(const NodeId& node, std::uint64_t incarnation) const;
+  void send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined);
+  void reconcile(const NodeId& node, const scheduler::Held& held, Instant now);
+  void send(const wire::Peer& peer, capnp::MessageBuilder& builder);
+
+  const CoordinatorOptions& options_;
+  const scheduler::Cluster& cluster_;
+  Progress& progress_;
+  LogStore& logs_;
+  wire::Server& server_;
+  const Log& log_;
+  std::map<NodeId, Session> sessions_;
+  std::vector<scheduler::What> found_;
+};
+
+}  // namespace paddock::coordinator

@@ -1,0 +1,15 @@
+// data/encode.h – RGB to a PNG file: deterministic for one version of libpng and zlib. Threads: a pure
+// function.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "data/image.h"
+
+namespace paddock::data {
+
+// 8-bit RGB, not interlaced, no metadata. The image has at least one pixel.
+std::vector<std::byte> encode_png(const Image& image);
+
+}  // namespace paddock::data

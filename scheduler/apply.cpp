@@ -1,0 +1,180 @@
+#include "scheduler/apply.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "scheduler/attempt.h"
+#include "scheduler/job.h"
+#include "scheduler/placement.h"
+
+namespace paddock::scheduler {
+namespace {
+
+void on(Step& step, const GraphSubmitted& event) {
+  Cluster& cluster = step.cluster;
+  if (cluster.tokens.contains(event.token) || !check_graph(event.name, event.jobs)) return;
+  const GraphId id{cluster.next_graph++};
+  cluster.tokens[event.token] = id;
+  Graph& graph = cluster.graphs[id];
+  graph.id = id;
+  graph.name = event.name;
+  graph.priority = event.priority;
+  graph.submitted = step.at.wall;
+  graph.jobs_open = event.jobs.size();
+  for (const JobRequest& request : event.jobs) {
+    Job& job = graph.jobs[request.name];
+    job.request = request;
+    job.index = static_cast<std::uint32_t>(&request - event.jobs.data());
+  }
+  for (const JobRequest& request : event.jobs) {
+    for (const JobName& need : std::set<JobName>(request.needs.begin(), request.needs.end())) {
+      graph.jobs.at(need).dependants.push_back(request.name);
+    }
+  }
+  for (const JobRequest& request : event.jobs) {
+    if (request.needs.empty()) move_job(step, JobKey{id, request.name}, JobState::kPreparing);
+  }
+}
+
+void on(Step& step, const GraphCancelled& event) {
+  Graph* graph = find_graph(step.cluster, event.graph);
+  if (graph == nullptr || graph->state != GraphState::kActive || graph->cancelled) return;
+  graph->cancelled = event.reason;
+  for (auto& [name, job] : graph->jobs) {
+    if (job.state == JobState::kRunning) {
+      cancel_attempt(step, JobKey{graph->id, name}, event.reason);
+    } else {
+      finish_job(step, JobKey{graph->id, name}, JobState::kCancelled, event.reason);
+    }
+  }
+}
+
+void on(Step& step, const JobPrepared& event) {
+  Job* job = find_job(step.cluster, event.job);
+  if (job == nullptr || job->state != JobState::kPreparing) return;
+  job->launch = event.launch;
+  if (!event.is_cached) return move_job(step, event.job, JobState::kQueued);
+  job->is_cached = true;
+  job->artifacts = event.artifacts;
+  succeed_job(step, event.job);
+}
+
+void on(Step& step, const JobRefused& event) {
+  const Job* job = find_job(step.cluster, event.job);
+  if (job == nullptr || job->state != JobState::kPreparing) return;
+  finish_job(step, event.job, JobState::kFailed, event.reason);
+}
+
+void on(Step& step, const NodeJoined& event) {
+  if (event.node.value.empty()) return;
+  Node& node = step.cluster.nodes[event.node];
+  const bool is_new = node.name != event.node || node.incarnation != event.incarnation;
+  if (is_new) {
+    lose_ranks(step, node, event.node.value + " lost its ranks: its worker was started again");
+    node.name = event.node;
+    node.incarnation = event.incarnation;
+    ++node.generation;
+    node.offer = event.offer;
+    node.free = all_of(event.offer);
+  }
+  node.address = event.address;
+  node.is_ready = true;
+  node.lease_until = event.lease_until;
+  step.cluster.is_placement_due = true;
+}
+
+// The node, if it is ready and this is about the incarnation that we know.
+Node* ready_node(Cluster& cluster, const NodeId& name, std::uint64_t incarnation) {
+  const auto found = cluster.nodes.find(name);
+  if (found == cluster.nodes.end() || !found->second.is_ready || found->second.incarnation != incarnation)
+    return nullptr;
+  return &found->second;
+}
+
+void on(Step& step, const NodeSeen& event) {
+  if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
+    node->lease_until = std::max(node->lease_until, event.lease_until);
+  }
+}
+
+void on(Step& step, const NodeLeft& event) {
+  if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
+    node->is_ready = false;
+    lose_ranks(step, *node, event.node.value + " left the cluster");
+  }
+}
+
+void on(Step& step, const NodeLost& event) {
+  if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
+    node->is_ready = false;
+    lose_ranks(step, *node, event.node.value + " was lost: its lease ran out without a word from it");
+  }
+}
+
+void on(Step& step, const BackoffEnded& event) {
+  const Job* job = find_job(step.cluster, event.job);
+  if (job == nullptr || job->state != JobState::kBackingOff) return;
+  move_job(step, event.job, JobState::kQueued);
+}
+
+// The rank, while its attempt lives: what a stale one reports is refused.
+Rank* live_rank(Cluster& cluster, Fence fence, RankId rank) {
+  const Found found = find_attempt(cluster, fence);
+  if (found.attempt == nullptr || !found.attempt->is_live() || rank.value >= found.attempt->ranks.size())
+    return nullptr;
+  Rank& reported = found.attempt->ranks[rank.value];
+  return reported.state == RankState::kEnded ? nullptr : &reported;
+}
+
+void on(Step& step, const RankStarted& event) {
+  if (Rank* rank = live_rank(step.cluster, event.fence, event.rank)) {
+    rank->state = RankState::kStarted;
+    rank->pid = event.pid;
+  }
+}
+
+void on(Step& step, const RankEnded& event) {
+  end_rank(step, event);
+}
+
+void on(Step& step, const FailureReported& event) {
+  if (Rank* rank = live_rank(step.cluster, event.fence, event.rank)) rank->failure = event.message;
+}
+
+void on(Step& step, const ArtifactRecorded& event) {
+  const Found found = find_attempt(step.cluster, event.fence);
+  if (found.attempt == nullptr || !found.attempt->is_live()) return;
+  found.job->artifacts[event.name] = event.artifact;
+}
+
+void on(Step& step, const CheckpointRecorded& event) {
+  const Found found = find_attempt(step.cluster, event.fence);
+  if (found.attempt == nullptr || !found.attempt->is_live()) return;
+  step.effects.push_back(RecordCheckpoint{found.key, found.attempt->number, event.fence, event.step,
+                                          event.path, event.hash, event.bytes, step.at.wall});
+}
+
+void on(Step& step, const CoordinatorStarted& event) {
+  for (auto& [name, node] : step.cluster.nodes) {
+    if (node.is_ready) node.lease_until = event.lease_until;
+  }
+  for (const auto& [id, graph] : step.cluster.graphs) {
+    if (graph.state != GraphState::kActive) continue;
+    for (const auto& [name, job] : graph.jobs) {
+      if (job.state == JobState::kPreparing) step.effects.push_back(PrepareJob{JobKey{id, name}});
+    }
+  }
+}
+
+}  // namespace
+
+void apply(Cluster& cluster, const Event& event, Effects& effects) {
+  cluster.now = std::max(cluster.now, event.at.now);
+  Step step{cluster, event.at, effects};
+  std::visit([&](const auto& what) { on(step, what); }, event.what);
+  if (cluster.is_placement_due) place_queued(step);
+}
+
+}  // namespace paddock::scheduler

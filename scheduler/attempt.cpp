@@ -1,0 +1,198 @@
+#include "scheduler/attempt.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "scheduler/job.h"
+#include "scheduler/retry.h"
+
+namespace paddock::scheduler {
+namespace {
+
+// docs/rank-protocol.md
+constexpr std::int32_t kExitOptionsWrong = 2;
+constexpr std::int32_t kExitStopped = 75;
+
+// Only the generation that the rank was placed on still counts it: a new one began with everything free.
+Node* node_of(Cluster& cluster, const Rank& rank) {
+  const auto found = cluster.nodes.find(rank.node);
+  return found != cluster.nodes.end() && found->second.generation == rank.generation ? &found->second
+                                                                                     : nullptr;
+}
+
+void take(Node& node, const Request& request, Rank& rank) {
+  node.free.cpus -= request.cpus_per_rank;
+  node.free.memory_bytes -= request.memory_bytes_per_rank;
+  for (const Gpu& gpu : node.offer.gpus) {
+    if (rank.gpus.size() == request.gpus_per_rank) break;
+    if (node.free.gpus.erase(gpu.uuid) > 0) rank.gpus.push_back(gpu.uuid);
+  }
+}
+
+void give_back(Node& node, const Request& request, const Rank& rank) {
+  node.free.cpus += request.cpus_per_rank;
+  node.free.memory_bytes += request.memory_bytes_per_rank;
+  node.free.gpus.insert(rank.gpus.begin(), rank.gpus.end());
+}
+
+bool has_ranks_on(const Attempt& attempt, const NodeId& node) {
+  return std::ranges::any_of(
+      attempt.ranks, [&](const Rank& rank) { return rank.node == node && rank.state != RankState::kEnded; });
+}
+
+void begin_ending(Step& step, const Job& job, Attempt& attempt, Ending ending) {
+  if (attempt.ending) {
+    Ending& before = *attempt.ending;
+    const bool takes_over = ending.outcome == Outcome::kCancelled ||
+                            (ending.outcome == Outcome::kNodeLost && before.may_retry &&
+                             (before.outcome == Outcome::kFailed || before.outcome == Outcome::kStopped));
+    if (!takes_over) return;
+    ending.since = before.since;  // its nodes were told then
+    attempt.ending = std::move(ending);
+    return;
+  }
+  attempt.ending = std::move(ending);
+  std::set<NodeId> told;
+  for (const Rank& rank : attempt.ranks) {
+    if (rank.state == RankState::kEnded || !told.insert(rank.node).second) continue;
+    step.effects.push_back(EndAttempt{rank.node, attempt.fence, job.request.grace, attempt.ending->reason});
+  }
+}
+
+void settle_job(Step& step, const JobKey& key, Job& job, const Attempt& attempt, bool may_retry) {
+  if (attempt.outcome == Outcome::kSucceeded) return succeed_job(step, key);
+  const Graph& graph = *find_graph(step.cluster, key.graph);
+  if (attempt.outcome == Outcome::kCancelled || graph.cancelled) {
+    return finish_job(step, key, JobState::kCancelled, graph.cancelled.value_or(attempt.reason));
+  }
+  if (attempt.outcome == Outcome::kFailed) {
+    ++job.failures;
+    job.interruptions = 0;
+  } else {
+    ++job.interruptions;
+  }
+  const auto pause = pause_before_retry(job, attempt.outcome, may_retry);
+  if (!pause) return finish_job(step, key, JobState::kFailed, attempt.reason);
+  job.retry_at = step.at.now + *pause;
+  move_job(step, key, JobState::kBackingOff,
+           "attempt " + std::to_string(attempt.number) + " ended (" + attempt.reason + ")");
+}
+
+void finish_attempt(Step& step, const JobKey& key, Job& job, Attempt& attempt) {
+  const bool may_retry = !attempt.ending || attempt.ending->may_retry;
+  attempt.outcome = attempt.ending ? attempt.ending->outcome : Outcome::kSucceeded;
+  attempt.reason = attempt.ending ? attempt.ending->reason : "all ranks exited 0";
+  attempt.ending.reset();
+  attempt.ended = step.at.wall;
+  if (Node* master = node_of(step.cluster, attempt.ranks.front()))
+    master->free.ports.insert(attempt.master_port);
+  step.cluster.is_placement_due = true;
+  settle_job(step, key, job, attempt, may_retry);
+}
+
+// Marks the rank as ended and frees what it had; the caller settles the attempt.
+void close_rank(Step& step, const Job& job, Attempt& attempt, Rank& rank) {
+  rank.state = RankState::kEnded;
+  if (Node* node = node_of(step.cluster, rank)) {
+    give_back(*node, job.request.resources, rank);
+    if (!has_ranks_on(attempt, rank.node)) node->attempts.erase(attempt.fence);
+  }
+  step.cluster.is_placement_due = true;
+}
+
+bool is_over(const Attempt& attempt) {
+  return std::ranges::all_of(attempt.ranks, [](const Rank& rank) { return rank.state == RankState::kEnded; });
+}
+
+Ending cause_of(const RankEnded& ended, const Rank& rank, Instant now) {
+  Ending ending{Outcome::kFailed, true,
+                "rank " + std::to_string(ended.rank.value) + " on " + rank.node.value + ": " + ended.reason,
+                now};
+  if (!rank.failure.empty()) ending.reason += ": " + rank.failure;
+  if (ended.is_node_fault) {
+    ending.outcome = Outcome::kNodeLost;
+  } else if (ended.exit_code == kExitStopped) {
+    ending.outcome = Outcome::kStopped;
+  } else if (ended.exit_code == kExitOptionsWrong) {
+    ending.may_retry = false;
+  }
+  return ending;
+}
+
+}  // namespace
+
+void start_attempt(Step& step, const JobKey& key, const Nodes& nodes) {
+  Job& job = *find_job(step.cluster, key);
+  const Request& request = job.request.resources;
+  PADDOCK_CHECK(nodes.size() == request.nodes && job.live_attempt() == nullptr, key);
+  Attempt attempt;
+  attempt.number = static_cast<std::uint32_t>(job.attempts.size()) + 1;
+  attempt.fence = Fence{step.cluster.next_fence++};
+  attempt.started = step.at.wall;
+  for (const NodeId& name : nodes) {
+    Node& node = step.cluster.nodes.at(name);
+    if (attempt.ranks.empty()) {
+      attempt.master_port = *node.free.ports.begin();
+      node.free.ports.erase(attempt.master_port);
+    }
+    for (std::uint32_t local = 0; local < request.ranks_per_node; ++local) {
+      Rank rank;
+      rank.node = name;
+      rank.generation = node.generation;
+      rank.local_rank = local;
+      take(node, request, rank);
+      attempt.ranks.push_back(std::move(rank));
+    }
+    node.attempts.insert(attempt.fence);
+    step.effects.push_back(StartRanks{name, attempt.fence});
+  }
+  if (!job.launch.stage_key.empty()) step.cluster.stage_owners[job.launch.stage_key] = key;
+  if (job.attempts.empty()) job.started = step.at.wall;
+  job.artifacts.clear();  // what an earlier attempt announced counts only if this one says it too
+  step.cluster.attempts[attempt.fence] = AttemptKey{key, attempt.number};
+  job.attempts.push_back(std::move(attempt));
+  move_job(step, key, JobState::kRunning);
+}
+
+void end_rank(Step& step, const RankEnded& ended) {
+  const Found found = find_attempt(step.cluster, ended.fence);
+  if (found.attempt == nullptr || !found.attempt->is_live() ||
+      ended.rank.value >= found.attempt->ranks.size())
+    return;
+  Attempt& attempt = *found.attempt;
+  Rank& rank = attempt.ranks[ended.rank.value];
+  if (rank.state == RankState::kEnded) return;
+  close_rank(step, *found.job, attempt, rank);
+  // How a rank ends after the gang was told to end is a consequence; only its worker's own fault still
+  // explains something.
+  const bool is_good = ended.exit_code == 0 && ended.signal == 0;
+  if (!is_good && (ended.is_node_fault || !attempt.ending)) {
+    begin_ending(step, *found.job, attempt, cause_of(ended, rank, step.at.now));
+  }
+  if (is_over(attempt)) finish_attempt(step, found.key, *found.job, attempt);
+}
+
+void lose_ranks(Step& step, Node& node, const std::string& reason) {
+  const std::set<Fence> fences = std::exchange(node.attempts, {});
+  for (const Fence fence : fences) {
+    const Found found = find_attempt(step.cluster, fence);
+    PADDOCK_CHECK(found.attempt != nullptr && found.attempt->is_live(), fence);
+    for (Rank& rank : found.attempt->ranks) {
+      if (rank.node == node.name && rank.state != RankState::kEnded)
+        close_rank(step, *found.job, *found.attempt, rank);
+    }
+    begin_ending(step, *found.job, *found.attempt, Ending{Outcome::kNodeLost, true, reason, step.at.now});
+    if (is_over(*found.attempt)) finish_attempt(step, found.key, *found.job, *found.attempt);
+  }
+}
+
+void cancel_attempt(Step& step, const JobKey& key, const std::string& reason) {
+  Job& job = *find_job(step.cluster, key);
+  if (Attempt* attempt = job.live_attempt()) {
+    begin_ending(step, job, *attempt, Ending{Outcome::kCancelled, false, reason, step.at.now});
+  }
+}
+
+}  // namespace paddock::scheduler

@@ -1,0 +1,83 @@
+// scheduler/cluster.h – all that the coordinator knows and must not forget: graphs, nodes, the queue, stages.
+// Changed by apply() alone. Ordered containers and integers only, so that every machine replays to the same
+// value. Threads: a value with one owner.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/ids.h"
+#include "scheduler/graph.h"
+#include "scheduler/resources.h"
+
+namespace paddock::scheduler {
+
+struct Node {
+  NodeId name;
+  std::uint64_t incarnation = 0;  // drawn by its worker at start
+  std::uint64_t generation = 0;   // how often the incarnation changed; ours, so that it never comes back
+  std::string address;
+  Offer offer;
+  Free free;
+  bool is_ready = false;     // false: lost or gone
+  Instant lease_until;       // moves without being journaled, so nothing but due() may look at it
+  std::set<Fence> attempts;  // live ones with a rank here that has not ended
+  bool operator==(const Node&) const = default;
+};
+
+// Sooner is smaller: priority, then the order of submission.
+struct Queued {
+  std::int64_t minus_priority = 0;
+  GraphId graph;
+  std::uint32_t index = 0;
+  JobName job;
+  auto operator<=>(const Queued&) const = default;
+};
+
+struct AttemptKey {
+  JobKey job;
+  std::uint32_t number = 0;
+  bool operator==(const AttemptKey&) const = default;
+};
+
+struct Cluster {
+  std::uint64_t next_graph = 1;
+  std::uint64_t next_fence = 1;
+  Instant now;  // of the newest event; the loop's clock goes on from here
+  std::map<GraphId, Graph> graphs;
+  std::map<NodeId, Node> nodes;
+  std::set<Queued> queue;                         // exactly the queued jobs
+  std::set<std::pair<Instant, JobKey>> backoffs;  // exactly the jobs that back off
+  std::map<Fence, AttemptKey> attempts;           // every attempt that was ever placed
+  std::map<std::string, GraphId> tokens;
+  std::map<std::string, JobKey>
+      stage_owners;  // stage key → the job that works on it, from its first attempt on
+  std::map<std::string, Artifacts> stages;  // stage key → what it made: the cache
+  bool is_placement_due = false;            // something changed that may let a queued job run
+  bool operator==(const Cluster&) const = default;
+};
+
+// nullptr: there is none.
+Graph* find_graph(Cluster& cluster, GraphId id);
+const Graph* find_graph(const Cluster& cluster, GraphId id);
+Job* find_job(Cluster& cluster, const JobKey& key);
+const Job* find_job(const Cluster& cluster, const JobKey& key);
+
+// An attempt together with where it belongs. `attempt` is nullptr if no attempt has that fence.
+struct Found {
+  JobKey key;
+  Job* job = nullptr;
+  Attempt* attempt = nullptr;
+};
+Found find_attempt(Cluster& cluster, Fence fence);
+struct FoundConst {
+  JobKey key;
+  const Job* job = nullptr;
+  const Attempt* attempt = nullptr;
+};
+FoundConst find_attempt(const Cluster& cluster, Fence fence);
+
+}  // namespace paddock::scheduler

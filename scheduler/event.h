@@ -1,0 +1,143 @@
+// scheduler/event.h – all that can happen to the cluster. What is applied is journaled first, but for
+// NodeSeen, which only moves a lease: docs/journal-format.md, coordinator/event_json.h. Append only. Threads:
+// values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/graph.h"
+
+namespace paddock::scheduler {
+
+// `token` is drawn by the client; a second submission with the same one changes nothing.
+struct GraphSubmitted {
+  std::string name;
+  std::int64_t priority = 0;
+  std::string token;
+  std::vector<JobRequest> jobs;
+  bool operator==(const GraphSubmitted&) const = default;
+};
+
+struct GraphCancelled {
+  GraphId graph;
+  std::string reason;
+  bool operator==(const GraphCancelled&) const = default;
+};
+
+// The answer to the effect PrepareJob. With `is_cached` the job has succeeded with `artifacts`.
+struct JobPrepared {
+  JobKey job;
+  Launch launch;
+  bool is_cached = false;
+  Artifacts artifacts;
+  bool operator==(const JobPrepared&) const = default;
+};
+
+// The other answer to PrepareJob: it cannot run as it is.
+struct JobRefused {
+  JobKey job;
+  std::string reason;
+  bool operator==(const JobRefused&) const = default;
+};
+
+// A new incarnation of a known node means that all its old ranks are dead; the same one means that they go
+// on.
+struct NodeJoined {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  std::string address;
+  Offer offer;
+  Instant lease_until;
+  bool operator==(const NodeJoined&) const = default;
+};
+
+struct NodeSeen {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  Instant lease_until;
+  bool operator==(const NodeSeen&) const = default;
+};
+
+// A polite goodbye: its ranks have ended.
+struct NodeLeft {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  bool operator==(const NodeLeft&) const = default;
+};
+
+// Its lease ran out, so its worker has ended its ranks by itself. Made by due() in lease.h.
+struct NodeLost {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  bool operator==(const NodeLost&) const = default;
+};
+
+// Made by due() in lease.h.
+struct BackoffEnded {
+  JobKey job;
+  bool operator==(const BackoffEnded&) const = default;
+};
+
+struct RankStarted {
+  Fence fence;
+  RankId rank;
+  std::int64_t pid = 0;
+  bool operator==(const RankStarted&) const = default;
+};
+
+struct RankEnded {
+  Fence fence;
+  RankId rank;
+  std::int32_t exit_code = 0;  // docs/rank-protocol.md; -1 when a signal ended it
+  std::int32_t signal = 0;     // 0 when it exited
+  std::string reason;          // "exited 1", "killed by signal 9", "never started"
+  bool is_out_of_memory = false;
+  bool is_node_fault = false;  // its worker ended it for the worker's own sake: counts as a lost node
+  bool operator==(const RankEnded&) const = default;
+};
+
+// The rank's own sentence on why it is about to fail.
+struct FailureReported {
+  Fence fence;
+  RankId rank;
+  std::string message;
+  bool operator==(const FailureReported&) const = default;
+};
+
+struct ArtifactRecorded {
+  Fence fence;
+  std::string name;
+  Artifact artifact;
+  bool operator==(const ArtifactRecorded&) const = default;
+};
+
+struct CheckpointRecorded {
+  Fence fence;
+  std::int64_t step = 0;
+  std::string path;
+  std::string hash;
+  std::uint64_t bytes = 0;
+  bool operator==(const CheckpointRecorded&) const = default;
+};
+
+// Comes after every replay: all ready nodes get until `lease_until` to be heard, what was to be prepared is
+// asked again.
+struct CoordinatorStarted {
+  Instant lease_until;
+  bool operator==(const CoordinatorStarted&) const = default;
+};
+
+using What = std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen,
+                          NodeLeft, NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported,
+                          ArtifactRecorded, CheckpointRecorded, CoordinatorStarted>;
+
+struct Event {
+  Moment at;
+  What what;
+  bool operator==(const Event&) const = default;
+};
+
+}  // namespace paddock::scheduler

@@ -1,0 +1,16 @@
+// scheduler/explain.h – why a job is in its state, in one sentence for its owner. Threads: pure functions.
+#pragma once
+
+#include <string>
+
+#include "scheduler/cluster.h"
+
+namespace paddock::scheduler {
+
+// "waits for a node with 2 free cores: a has 1 of 2 free". "" if there is no such job.
+std::string explain(const Cluster& cluster, const JobKey& job, Instant now);
+
+// For a job that is not submitted: "would run now on a, b", or what it would wait for.
+std::string explain_request(const Cluster& cluster, const Request& request);
+
+}  // namespace paddock::scheduler

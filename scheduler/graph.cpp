@@ -1,0 +1,168 @@
+#include "scheduler/graph.h"
+
+#include <set>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+namespace paddock::scheduler {
+
+bool is_terminal(JobState state) {
+  return state == JobState::kSucceeded || state == JobState::kFailed || state == JobState::kCancelled ||
+         state == JobState::kSkipped;
+}
+
+std::string_view name_of(JobState state) {
+  switch (state) {
+    case JobState::kWaiting:
+      return "waiting";
+    case JobState::kPreparing:
+      return "preparing";
+    case JobState::kQueued:
+      return "queued";
+    case JobState::kRunning:
+      return "running";
+    case JobState::kBackingOff:
+      return "backing_off";
+    case JobState::kSucceeded:
+      return "succeeded";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kCancelled:
+      return "cancelled";
+    case JobState::kSkipped:
+      return "skipped";
+  }
+  PADDOCK_CHECK(false, static_cast<int>(state));
+  return {};
+}
+
+std::string_view name_of(GraphState state) {
+  switch (state) {
+    case GraphState::kActive:
+      return "active";
+    case GraphState::kSucceeded:
+      return "succeeded";
+    case GraphState::kFailed:
+      return "failed";
+    case GraphState::kCancelled:
+      return "cancelled";
+  }
+  PADDOCK_CHECK(false, static_cast<int>(state));
+  return {};
+}
+
+std::string_view name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kRunning:
+      return "running";
+    case Outcome::kSucceeded:
+      return "succeeded";
+    case Outcome::kFailed:
+      return "failed";
+    case Outcome::kStopped:
+      return "stopped";
+    case Outcome::kNodeLost:
+      return "node_lost";
+    case Outcome::kCancelled:
+      return "cancelled";
+  }
+  PADDOCK_CHECK(false, static_cast<int>(outcome));
+  return {};
+}
+
+bool is_name(std::string_view text) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  return !text.empty() && text.size() <= limits::kNameBytesMax && text.front() != '.' &&
+         text.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+namespace {
+
+// Bounds that keep every product and sum of resources.h far from overflow.
+constexpr std::uint32_t kPerRankMax = 1u << 20;
+constexpr std::uint64_t kMemoryBytesMax = std::uint64_t{1} << 50;
+
+Result<void> check_job(const JobRequest& job) {
+  const std::string where = "job " + job.name.value;
+  const Request& asked = job.resources;
+  if (!is_name(job.name.value)) {
+    return fail(Code::kInvalid,
+                "'" + job.name.value + "' is no name for a job: letters, digits and ._- only");
+  }
+  if (asked.nodes < 1 || asked.ranks_per_node < 1 ||
+      std::uint64_t{asked.nodes} * asked.ranks_per_node > limits::kRanksPerAttemptMax) {
+    return fail(Code::kInvalid, where + ": nodes × ranks_per_node must be within 1 and " +
+                                    std::to_string(limits::kRanksPerAttemptMax));
+  }
+  if (asked.cpus_per_rank > kPerRankMax || asked.gpus_per_rank > kPerRankMax ||
+      asked.memory_bytes_per_rank > kMemoryBytesMax) {
+    return fail(Code::kInvalid, where + ": no node has so many resources, ask for less");
+  }
+  if (job.retry.limit < 0 || job.retry.limit > limits::kRetriesMax || job.retry.backoff < Millis(0) ||
+      job.retry.backoff > limits::kBackoffMax || job.retry.factor_permille < 1'000 ||
+      job.retry.factor_permille > 1'000'000) {
+    return fail(Code::kInvalid, where + ": retry needs a limit within 0 and " +
+                                    std::to_string(limits::kRetriesMax) +
+                                    ", a backoff of at most an hour and a factor within 1 and 1000");
+  }
+  if (job.grace < Millis(0) || job.grace > limits::kBackoffMax) {
+    return fail(Code::kInvalid, where + ": the grace period must be within 0 and one hour");
+  }
+  return {};
+}
+
+// Takes away, again and again, the jobs whose needs are all taken; what stays is on a cycle or behind one.
+Result<void> check_acyclic(const std::vector<JobRequest>& jobs) {
+  std::map<JobName, std::size_t> unmet;
+  std::map<JobName, std::vector<JobName>> dependants;
+  std::vector<JobName> ready;
+  for (const JobRequest& job : jobs) {
+    const std::set<JobName> needs(job.needs.begin(), job.needs.end());
+    unmet[job.name] = needs.size();
+    for (const JobName& need : needs) dependants[need].push_back(job.name);
+    if (needs.empty()) ready.push_back(job.name);
+  }
+  while (!ready.empty()) {
+    const JobName taken = ready.back();
+    ready.pop_back();
+    unmet.erase(taken);
+    for (const JobName& dependant : dependants[taken]) {
+      if (--unmet[dependant] == 0) ready.push_back(dependant);
+    }
+  }
+  if (unmet.empty()) return {};
+  return fail(Code::kInvalid, "job " + unmet.begin()->first.value + " is on a cycle of needs, or behind one");
+}
+
+}  // namespace
+
+Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& jobs) {
+  if (!is_name(name)) {
+    return fail(Code::kInvalid, "'" + std::string(name) +
+                                    "' is no name for a graph: letters, digits and ._- only, at most " +
+                                    std::to_string(limits::kNameBytesMax));
+  }
+  if (jobs.empty() || jobs.size() > limits::kJobsPerGraphMax) {
+    return fail(Code::kInvalid,
+                "a graph has between 1 and " + std::to_string(limits::kJobsPerGraphMax) + " jobs");
+  }
+  std::set<JobName> names;
+  for (const JobRequest& job : jobs) {
+    TRY(check_job(job), "checking graph " + std::string(name));
+    if (!names.insert(job.name).second) {
+      return fail(Code::kInvalid, "graph " + std::string(name) + " has job " + job.name.value + " twice");
+    }
+  }
+  for (const JobRequest& job : jobs) {
+    for (const JobName& need : job.needs) {
+      if (!names.contains(need)) {
+        return fail(Code::kInvalid,
+                    "job " + job.name.value + " needs " + need.value + ", which is not in the graph");
+      }
+    }
+  }
+  return check_acyclic(jobs);
+}
+
+}  // namespace paddock::scheduler

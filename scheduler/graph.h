@@ -1,0 +1,168 @@
+// scheduler/graph.h – a submitted graph: its jobs, their attempts, their ranks, and the states each can be
+// in. Records only; they change in apply.cpp, job.cpp and attempt.cpp. Threads: values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "scheduler/resources.h"
+
+namespace paddock::scheduler {
+
+// When something happened: by the loop's own clock, which decides, and by the wall clock, which people read.
+struct Moment {
+  Instant now;
+  WallTime wall;
+  bool operator==(const Moment&) const = default;
+};
+
+struct Artifact {
+  std::string path;
+  std::string hash;
+  bool operator==(const Artifact&) const = default;
+};
+using Artifacts = std::map<std::string, Artifact>;  // by name
+
+struct RetryRule {
+  std::int32_t limit = 0;                // how many failed attempts are followed by another
+  Millis backoff{0};                     // before the second attempt
+  std::int64_t factor_permille = 2'000;  // each later pause is this much longer, up to limits::kBackoffMax
+  bool operator==(const RetryRule&) const = default;
+};
+
+// A job as submitted. `spec` is the coordinator's business (JSON); here it is only kept.
+struct JobRequest {
+  JobName name;
+  std::string kind;
+  std::vector<JobName> needs;
+  Request resources;
+  RetryRule retry;
+  Millis grace{0};  // between SIGTERM and SIGKILL
+  std::string spec;
+  bool operator==(const JobRequest&) const = default;
+};
+
+// What a prepared job is started with. Opaque here but for the stage key.
+struct Launch {
+  std::vector<std::string> command;
+  std::string options;    // resolved, JSON
+  std::string directory;  // on the shared store, the same for every attempt
+  std::map<std::string, std::string> environment;
+  std::string stage_key;  // equal keys are equal work; "": never shared
+  bool operator==(const Launch&) const = default;
+};
+
+enum class RankState { kAssigned, kStarted, kEnded };
+
+struct Rank {
+  NodeId node;
+  std::uint64_t generation = 0;  // of the node when the rank was placed
+  std::uint32_t local_rank = 0;
+  std::vector<std::string> gpus;  // UUIDs
+  RankState state = RankState::kAssigned;
+  std::int64_t pid = 0;  // 0: not started yet
+  std::string failure;   // the rank's own sentence, if it said one
+  bool operator==(const Rank&) const = default;
+};
+
+// kStopped: asked to stop and saved (exit code 75); kNodeLost and kStopped do not count against the retry
+// limit.
+enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled };
+
+// Why an attempt is being ended while some of its ranks still run.
+struct Ending {
+  Outcome outcome = Outcome::kFailed;
+  bool may_retry = true;
+  std::string reason;
+  Instant since;
+  bool operator==(const Ending&) const = default;
+};
+
+struct Attempt {
+  std::uint32_t number = 0;  // from 1
+  Fence fence;
+  Outcome outcome = Outcome::kRunning;
+  std::string reason;
+  std::optional<Ending> ending;
+  std::vector<Rank> ranks;  // by rank, node by node; rank 0's node is the master
+  std::uint16_t master_port = 0;
+  WallTime started;
+  WallTime ended;  // 0: not yet
+  bool operator==(const Attempt&) const = default;
+
+  bool is_live() const { return outcome == Outcome::kRunning; }
+};
+
+// waiting (a need is unmet) → preparing → queued → running → succeeded | failed | cancelled, with backing_off
+// between attempts; skipped: a need failed. The last four are terminal and final.
+enum class JobState {
+  kWaiting,
+  kPreparing,
+  kQueued,
+  kRunning,
+  kBackingOff,
+  kSucceeded,
+  kFailed,
+  kCancelled,
+  kSkipped
+};
+
+struct Job {
+  JobRequest request;
+  std::uint32_t index = 0;  // place in the submission
+  std::vector<JobName> dependants;
+  JobState state = JobState::kWaiting;
+  std::string reason;  // of a terminal state, or of the pause before the next attempt
+  Launch launch;
+  bool is_cached = false;  // its artifacts come from an earlier job with the same stage key
+  Artifacts artifacts;
+  std::vector<Attempt> attempts;   // [i] has number i + 1
+  std::int32_t failures = 0;       // those that count against the retry limit
+  std::int32_t interruptions = 0;  // uncounted ends since the last counted one
+  Instant retry_at;                // while backing off
+  WallTime started;
+  WallTime ended;
+  bool operator==(const Job&) const = default;
+
+  Attempt* live_attempt() {
+    return attempts.empty() || !attempts.back().is_live() ? nullptr : &attempts.back();
+  }
+  const Attempt* live_attempt() const { return const_cast<Job*>(this)->live_attempt(); }
+};
+
+enum class GraphState { kActive, kSucceeded, kFailed, kCancelled };
+
+struct Graph {
+  GraphId id;
+  std::string name;
+  std::int64_t priority = 0;  // more is sooner
+  GraphState state = GraphState::kActive;
+  std::optional<std::string> cancelled;  // why, once somebody asked
+  std::map<JobName, Job> jobs;
+  std::uint64_t jobs_open = 0;  // not terminal
+  WallTime submitted;
+  WallTime ended;
+  bool operator==(const Graph&) const = default;
+};
+
+bool is_terminal(JobState state);
+// As users and the wire see them: "backing_off", "node_lost", …
+std::string_view name_of(JobState state);
+std::string_view name_of(GraphState state);
+std::string_view name_of(Outcome outcome);
+
+// Letters, digits and "._-", not starting with a dot, at most limits::kNameBytesMax: safe as a file's name.
+bool is_name(std::string_view text);
+
+// kInvalid with the first fault: no job, a bad or doubled name, an unknown need, a cycle, a size out of
+// bounds.
+Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& jobs);
+
+}  // namespace paddock::scheduler

@@ -1,0 +1,169 @@
+// 1. A job has at most one live attempt, its newest, and is running exactly then.
+// 2. A gang is whole: as many ranks as asked for, on as many different nodes, each rank with its GPUs.
+// 3. A node's free resources are what it offers less what live ranks (and the ports of live attempts) hold;
+// no GPU and
+//    no port is held twice.
+// 4. A rank that has not ended is on a ready node, of the generation that it was placed on.
+// 5. The queue holds exactly the queued jobs, `backoffs` exactly those that back off.
+// 6. A job that is not terminal has a cause: waiting – a need is open; and no need of it has failed.
+// 7. A graph is active exactly while it has jobs that are not terminal, and counts them right.
+// 8. Fences are handed out once, rise within a job, and find their attempt.
+// 9. A stage that is worked on has one owner, from its first attempt to its end; no other job runs with its
+// key.
+#include "scheduler/invariants.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+namespace paddock::scheduler {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(const Cluster& cluster) : cluster_(cluster) {}
+
+  std::vector<std::string> run() {
+    for (const auto& [name, node] : cluster_.nodes) left_[name] = all_of(node.offer);
+    for (const auto& [id, graph] : cluster_.graphs) check_graph_of(graph);
+    for (const auto& [name, node] : cluster_.nodes) {
+      expect(left_[name] == node.free, "3: the free resources of ", name, " are not what is left");
+      expect(live_[name] == node.attempts, "3: the attempts of ", name, " are not those that run there");
+    }
+    expect(queued_ == cluster_.queue.size(), "5: ", queued_, " jobs are queued, the queue has ",
+           cluster_.queue.size());
+    expect(backing_off_ == cluster_.backoffs.size(), "5: ", backing_off_, " jobs back off, the set has ",
+           cluster_.backoffs.size());
+    expect(attempts_ == cluster_.attempts.size(), "8: ", attempts_, " attempts, the index has ",
+           cluster_.attempts.size());
+    for (const auto& [stage, owner] : cluster_.stage_owners) {
+      const Job* job = find_job(cluster_, owner);
+      expect(job != nullptr && job->launch.stage_key == stage &&
+                 (job->state == JobState::kRunning || job->state == JobState::kBackingOff ||
+                  job->state == JobState::kQueued),
+             "9: ", owner, " owns a stage that it does not work on");
+    }
+    return std::move(broken_);
+  }
+
+ private:
+  template <typename... Parts>
+  void expect(bool holds, const Parts&... parts) {
+    if (holds) return;
+    std::ostringstream text;
+    (text << ... << parts);
+    broken_.push_back(text.str());
+  }
+
+  void check_graph_of(const Graph& graph) {
+    std::uint64_t open = 0;
+    for (const auto& [name, job] : graph.jobs) {
+      open += is_terminal(job.state) ? 0 : 1;
+      check_job(graph, JobKey{graph.id, name}, job);
+    }
+    expect(open == graph.jobs_open, "7: graph ", graph.id, " has ", open, " open jobs, counts ",
+           graph.jobs_open);
+    expect((graph.state == GraphState::kActive) == (open > 0), "7: graph ", graph.id, " is ",
+           name_of(graph.state));
+  }
+
+  void check_job(const Graph& graph, const JobKey& key, const Job& job) {
+    Fence last;
+    for (const Attempt& attempt : job.attempts) {
+      expect(last < attempt.fence && attempt.fence.value < cluster_.next_fence, "8: fences of ", key,
+             " do not rise");
+      last = attempt.fence;
+      const bool is_newest = &attempt == &job.attempts.back();
+      expect(is_newest || !attempt.is_live(), "1: an old attempt of ", key, " lives");
+      expect(find_attempt(cluster_, attempt.fence).attempt == &attempt, "8: an attempt of ", key,
+             " is not found");
+      if (attempt.is_live()) check_attempt(key, job, attempt);
+      ++attempts_;
+    }
+    expect((job.state == JobState::kRunning) == (job.live_attempt() != nullptr), "1: ", key, " is ",
+           name_of(job.state), " but its attempt says otherwise");
+    queued_ += job.state == JobState::kQueued ? 1 : 0;
+    backing_off_ += job.state == JobState::kBackingOff ? 1 : 0;
+    expect(job.state != JobState::kQueued ||
+               cluster_.queue.contains(Queued{-graph.priority, graph.id, job.index, key.job}),
+           "5: ", key, " is queued but not in the queue");
+    expect(job.state != JobState::kBackingOff || cluster_.backoffs.contains({job.retry_at, key}), "5: ", key,
+           " backs off without an end");
+    check_cause(graph, key, job);
+    if (job.state == JobState::kRunning && !job.launch.stage_key.empty()) {
+      const auto owner = cluster_.stage_owners.find(job.launch.stage_key);
+      expect(owner != cluster_.stage_owners.end() && owner->second == key, "9: ", key,
+             " runs a stage that it does not own");
+    }
+  }
+
+  void check_cause(const Graph& graph, const JobKey& key, const Job& job) {
+    if (is_terminal(job.state)) return;
+    bool is_open = false;
+    for (const JobName& need : job.request.needs) {
+      const JobState state = graph.jobs.at(need).state;
+      is_open = is_open || !is_terminal(state);
+      expect(!is_terminal(state) || state == JobState::kSucceeded, "6: ", key, " goes on though ", need,
+             " failed");
+    }
+    expect((job.state == JobState::kWaiting) == is_open, "6: ", key, " is ", name_of(job.state),
+           " without cause");
+  }
+
+  void check_attempt(const JobKey& key, const Job& job, const Attempt& attempt) {
+    const Request& request = job.request.resources;
+    std::set<NodeId> nodes;
+    bool has_open = false;
+    for (const Rank& rank : attempt.ranks) {
+      nodes.insert(rank.node);
+      expect(rank.gpus.size() == request.gpus_per_rank, "2: a rank of ", key, " has ", rank.gpus.size(),
+             " GPUs");
+      if (rank.state == RankState::kEnded) continue;
+      has_open = true;
+      check_rank(key, request, attempt, rank);
+    }
+    expect(attempt.ranks.size() == request.world_size() && nodes.size() == request.nodes, "2: the gang of ",
+           key, " has ", attempt.ranks.size(), " ranks on ", nodes.size(), " nodes");
+    expect(has_open, "1: all ranks of ", key, " have ended but it goes on");
+    const Rank& master = attempt.ranks.front();
+    const auto node = cluster_.nodes.find(master.node);
+    if (node != cluster_.nodes.end() && node->second.generation == master.generation) {
+      expect(left_[master.node].ports.erase(attempt.master_port) == 1, "3: port ", attempt.master_port,
+             " of ", master.node, " is held twice");
+    }
+  }
+
+  void check_rank(const JobKey& key, const Request& request, const Attempt& attempt, const Rank& rank) {
+    const auto node = cluster_.nodes.find(rank.node);
+    if (node == cluster_.nodes.end() || !node->second.is_ready ||
+        node->second.generation != rank.generation) {
+      return expect(false, "4: a rank of ", key, " is on ", rank.node, ", which is gone");
+    }
+    live_[rank.node].insert(attempt.fence);
+    Free& left = left_[rank.node];
+    if (left.cpus < request.cpus_per_rank || left.memory_bytes < request.memory_bytes_per_rank) {
+      return expect(false, "3: ", rank.node, " has given out more than it has");
+    }
+    left.cpus -= request.cpus_per_rank;
+    left.memory_bytes -= request.memory_bytes_per_rank;
+    for (const std::string& gpu : rank.gpus) {
+      expect(left.gpus.erase(gpu) == 1, "3: GPU ", gpu, " of ", rank.node, " is held twice");
+    }
+  }
+
+  const Cluster& cluster_;
+  std::map<NodeId, Free> left_;
+  std::map<NodeId, std::set<Fence>> live_;
+  std::size_t queued_ = 0;
+  std::size_t backing_off_ = 0;
+  std::size_t attempts_ = 0;
+  std::vector<std::string> broken_;
+};
+
+}  // namespace
+
+std::vector<std::string> check_invariants(const Cluster& cluster) {
+  return Checker(cluster).run();
+}
+
+}  // namespace paddock::scheduler

@@ -1,0 +1,123 @@
+#include "scheduler/job.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace paddock::scheduler {
+namespace {
+
+Queued queued_of(const Graph& graph, const Job& job) {
+  return Queued{-graph.priority, graph.id, job.index, job.request.name};
+}
+
+bool needs_are_met(const Graph& graph, const Job& job) {
+  return std::ranges::all_of(job.request.needs, [&](const JobName& need) {
+    return graph.jobs.at(need).state == JobState::kSucceeded;
+  });
+}
+
+// All that comes after a job that did not succeed can never run. A walk instead of recursion: a chain may be
+// long.
+void skip_dependants(Step& step, Graph& graph, const Job& failed) {
+  std::vector<const Job*> unsettled{&failed};
+  while (!unsettled.empty()) {
+    const Job& job = *unsettled.back();
+    unsettled.pop_back();
+    for (const JobName& name : job.dependants) {
+      const Job& dependant = graph.jobs.at(name);
+      if (is_terminal(dependant.state)) continue;
+      move_job(step, JobKey{graph.id, name}, JobState::kSkipped,
+               "needs " + job.request.name.value + ", which " +
+                   (job.state == JobState::kSkipped
+                        ? "was skipped"
+                        : "did not succeed (" + std::string(name_of(job.state)) + ")"));
+      unsettled.push_back(&dependant);
+    }
+  }
+}
+
+void settle_graph(Step& step, Graph& graph) {
+  if (graph.state != GraphState::kActive || graph.jobs_open > 0) return;
+  const bool all_succeeded = std::ranges::all_of(
+      graph.jobs, [](const auto& entry) { return entry.second.state == JobState::kSucceeded; });
+  graph.state = all_succeeded     ? GraphState::kSucceeded
+                : graph.cancelled ? GraphState::kCancelled
+                                  : GraphState::kFailed;
+  graph.ended = step.at.wall;
+}
+
+}  // namespace
+
+void move_job(Step& step, const JobKey& key, JobState state, std::string reason) {
+  Graph* graph = find_graph(step.cluster, key.graph);
+  Job* job = find_job(step.cluster, key);
+  PADDOCK_CHECK(graph != nullptr && job != nullptr, key);
+  if (is_terminal(job->state)) return;
+  if (job->state == JobState::kQueued) step.cluster.queue.erase(queued_of(*graph, *job));
+  if (job->state == JobState::kBackingOff) step.cluster.backoffs.erase({job->retry_at, key});
+
+  job->state = state;
+  job->reason = std::move(reason);
+  if (state == JobState::kQueued) {
+    step.cluster.queue.insert(queued_of(*graph, *job));
+    step.cluster.is_placement_due = true;
+  }
+  if (state == JobState::kBackingOff) step.cluster.backoffs.insert({job->retry_at, key});
+  if (state == JobState::kPreparing) step.effects.push_back(PrepareJob{key});
+  if (is_terminal(state)) {
+    job->ended = step.at.wall;
+    --graph->jobs_open;
+    const auto owner = step.cluster.stage_owners.find(job->launch.stage_key);
+    if (owner != step.cluster.stage_owners.end() && owner->second == key) {
+      step.cluster.stage_owners.erase(owner);
+      step.cluster.is_placement_due = true;  // another job may have waited for this stage
+    }
+  }
+  step.effects.push_back(ReportJob{key, state, job->reason});
+}
+
+void finish_job(Step& step, const JobKey& key, JobState state, std::string reason) {
+  PADDOCK_CHECK(is_terminal(state), key);
+  Job* job = find_job(step.cluster, key);
+  if (job == nullptr || is_terminal(job->state)) return;
+  move_job(step, key, state, std::move(reason));
+  Graph& graph = *find_graph(step.cluster, key.graph);
+  if (state == JobState::kSucceeded) {
+    for (const JobName& name : job->dependants) {
+      const Job& dependant = graph.jobs.at(name);
+      if (dependant.state == JobState::kWaiting && needs_are_met(graph, dependant)) {
+        move_job(step, JobKey{key.graph, name}, JobState::kPreparing);
+      }
+    }
+  } else {
+    skip_dependants(step, graph, *job);
+  }
+  settle_graph(step, graph);
+}
+
+void succeed_job(Step& step, const JobKey& key) {
+  const Job* job = find_job(step.cluster, key);
+  PADDOCK_CHECK(job != nullptr, key);
+  const std::string stage = job->launch.stage_key;
+  const Artifacts artifacts = job->artifacts;
+  finish_job(step, key, JobState::kSucceeded, job->is_cached ? "taken from the cache" : "");
+  if (stage.empty()) return;
+  step.cluster.stages[stage] = artifacts;
+  // Whoever waited for the same work has it now.
+  std::vector<JobKey> same;
+  for (const Queued& queued : step.cluster.queue) {
+    const JobKey waiting{queued.graph, queued.job};
+    if (find_job(step.cluster, waiting)->launch.stage_key == stage) same.push_back(waiting);
+  }
+  for (const JobKey& waiting : same) {
+    Job& other = *find_job(step.cluster, waiting);
+    other.is_cached = true;
+    other.artifacts = artifacts;
+    finish_job(step, waiting, JobState::kSucceeded, "taken from the cache");
+  }
+}
+
+}  // namespace paddock::scheduler

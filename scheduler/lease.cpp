@@ -1,0 +1,29 @@
+#include "scheduler/lease.h"
+
+#include <algorithm>
+
+namespace paddock::scheduler {
+
+std::vector<What> due(const Cluster& cluster, Instant now) {
+  std::vector<What> events;
+  for (const auto& [name, node] : cluster.nodes) {
+    if (node.is_ready && node.lease_until <= now) events.emplace_back(NodeLost{name, node.incarnation});
+  }
+  for (const auto& [retry_at, job] : cluster.backoffs) {
+    if (retry_at > now) break;
+    events.emplace_back(BackoffEnded{job});
+  }
+  return events;
+}
+
+std::optional<Instant> next_deadline(const Cluster& cluster) {
+  std::optional<Instant> next;
+  const auto consider = [&](Instant at) { next = next ? std::min(*next, at) : at; };
+  for (const auto& [name, node] : cluster.nodes) {
+    if (node.is_ready) consider(node.lease_until);
+  }
+  if (!cluster.backoffs.empty()) consider(cluster.backoffs.begin()->first);
+  return next;
+}
+
+}  // namespace paddock::scheduler

@@ -1,0 +1,260 @@
+// The whole coordinator over real sockets and a real disk: what a client and a worker see of it, also when it
+// is killed.
+#include <array>
+
+#include "coordinator/coordinator.h"
+#include "tests/coordinator/coordinator_process.h"
+#include "tests/coordinator/peers.h"
+
+namespace paddock::coordinator {
+namespace {
+
+constexpr const char* kHello = R"(
+graph: hello
+jobs:
+  say: { kind: command, command: [echo, hello] }
+  after: { kind: command, needs: [say], command: ["true"] }
+)";
+constexpr const char* kGang = R"(
+graph: gang
+jobs:
+  train: { kind: command, command: ["true"], resources: { nodes: 2, cpus: 2 } }
+)";
+
+std::string text(capnp::Text::Reader reader) {
+  return reader.cStr();
+}
+
+TEST(CoordinatorProcess, ASubmissionSentTwiceIsAcceptedOnceAndSurvivesKill9) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  std::uint64_t graph = 0;
+  {
+    TestClient client(coordinator.endpoint());
+    graph = *client.submit(kHello, "token-1");
+    EXPECT_EQ(*client.submit(kHello, "token-1"), graph);
+  }
+  const std::string endpoint = coordinator.endpoint();
+  coordinator.kill();
+  coordinator.start();
+  EXPECT_EQ(coordinator.endpoint(), endpoint);
+  TestClient client(coordinator.endpoint());
+  EXPECT_EQ(*client.submit(kHello, "token-1"), graph);
+  const auto status = client.status(graph);
+  const auto jobs = status.message().getStatus().getGraphs()[0].getJobs();
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(text(jobs[0].getState()), "queued");
+  EXPECT_EQ(text(jobs[0].getReason()), "waits for a node with 1 free core: no node has joined");
+  EXPECT_EQ(text(jobs[1].getReason()), "waits for say (queued)");
+  EXPECT_EQ(coordinator.stop(), 0);
+}
+
+TEST(CoordinatorProcess, AnAttemptGoesOnUndisturbedWhileTheCoordinatorIsKilledAndRestarted) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  std::uint64_t graph = 0;
+  std::uint64_t fence = 0;
+  {
+    TestClient client(coordinator.endpoint());
+    TestWorker worker(coordinator.endpoint(), "a");
+    worker.join();
+    EXPECT_TRUE(worker.expect(wire::Message::LEASE).message().getLease().getJoined());
+    graph = *client.submit(kHello, "token");
+    const auto start = worker.expect(wire::Message::START_RANKS);
+    const auto order = start.message().getStartRanks();
+    EXPECT_EQ(text(order.getCommand()[1]), "hello");
+    EXPECT_EQ(order.getMasterPort(), 29'500);
+    fence = order.getFence();
+    worker.report(1, fence, [](wire::Report::Builder report) { report.setStarted(4'711); });
+    EXPECT_EQ(worker.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), 1u);
+  }
+  coordinator.kill();
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  TestWorker worker(coordinator.endpoint(), "a");
+  worker.heartbeat({{fence, 0}});
+  EXPECT_FALSE(worker.expect(wire::Message::LEASE).message().getLease().getJoined());
+  worker.set_first_report(2);
+  worker.join({{fence, 0}});
+  EXPECT_TRUE(worker.expect(wire::Message::LEASE).message().getLease().getJoined());
+  worker.report(0, fence, [](wire::Report::Builder report) { report.setProgress(R"({"step":3})"); });
+  worker.report(0, fence, [](wire::Report::Builder report) {
+    report.initLog().setBytes(capnp::Data::Reader(reinterpret_cast<const kj::byte*>("hello\n"), 6));
+  });
+  worker.report(2, fence, [](wire::Report::Builder report) {
+    auto artifact = report.initArtifact();
+    artifact.setName("greeting");
+    artifact.setPath("/store/greeting");
+  });
+  EXPECT_EQ(worker.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), 2u);
+  {
+    const auto status = client.status(graph);
+    const auto say = status.message().getStatus().getGraphs()[0].getJobs()[0];
+    EXPECT_EQ(text(say.getState()), "running");
+    EXPECT_EQ(text(say.getReason()), "runs on a");
+    EXPECT_EQ(say.getAttempts().size(), 1u);
+    EXPECT_EQ(say.getAttempts()[0].getPids()[0], 4'711);
+    EXPECT_EQ(text(say.getProgress()), R"({"step":3})");
+  }
+  worker.report(3, fence, [](wire::Report::Builder report) { report.initEnded().setReason("exited 0"); });
+  EXPECT_EQ(worker.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), 3u);
+  const auto status = client.status(graph);
+  const auto jobs = status.message().getStatus().getGraphs()[0].getJobs();
+  EXPECT_EQ(text(jobs[0].getState()), "succeeded");
+  EXPECT_EQ(text(jobs[0].getArtifacts()[0].getName()), "greeting");
+  EXPECT_EQ(client.log(graph, "say"), "hello\n");
+  EXPECT_NE(worker.expect(wire::Message::START_RANKS).message().getStartRanks().getFence(), fence);
+}
+
+TEST(CoordinatorProcess, ALostNodeEndsTheGangOnTheOther) {
+  CoordinatorProcess coordinator(1'000);
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  TestWorker silent(coordinator.endpoint(), "a");
+  TestWorker lively(coordinator.endpoint(), "b");
+  silent.join();
+  lively.join();
+  silent.expect(wire::Message::LEASE);
+  const std::uint64_t graph = *client.submit(kGang, "token");
+  const auto start = lively.expect(wire::Message::START_RANKS, Millis(250));
+  const std::uint64_t fence = start.message().getStartRanks().getFence();
+  EXPECT_EQ(start.message().getStartRanks().getRanks()[0].getRank(), 1u);
+  lively.report(1, fence, [](wire::Report::Builder report) {
+    report.setRank(1);
+    report.setStarted(1);
+  });
+  const auto end = lively.expect(wire::Message::END_ATTEMPT, Millis(250));
+  EXPECT_EQ(end.message().getEndAttempt().getFence(), fence);
+  const auto status = client.status(graph);
+  const auto attempt = status.message().getStatus().getGraphs()[0].getJobs()[0].getAttempts()[0];
+  EXPECT_EQ(text(attempt.getReason()), "a was lost: its lease ran out without a word from it");
+}
+
+TEST(CoordinatorProcess, ARunThatNobodyAskedForIsEnded) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestWorker worker(coordinator.endpoint(), "a");
+  worker.join({{99, 0}});
+  EXPECT_EQ(worker.expect(wire::Message::END_ATTEMPT).message().getEndAttempt().getFence(), 99u);
+}
+
+TEST(CoordinatorProcess, AReportAfterALostOneWaitsForIt) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  TestWorker worker(coordinator.endpoint(), "a");
+  worker.join();
+  const std::uint64_t graph = *client.submit(kHello, "token");
+  const std::uint64_t fence = worker.expect(wire::Message::START_RANKS).message().getStartRanks().getFence();
+  worker.report(2, fence, [](wire::Report::Builder report) { report.initEnded(); });
+  EXPECT_EQ(worker.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), 0u);
+  worker.report(1, fence, [](wire::Report::Builder report) { report.setStarted(7); });
+  EXPECT_EQ(worker.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), 1u);
+  const auto status = client.status(graph);
+  EXPECT_EQ(text(status.message().getStatus().getGraphs()[0].getJobs()[0].getState()), "running");
+}
+
+TEST(CoordinatorProcess, ListsRecordedCheckpointsNewestFirstAlsoAfterKill9) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  std::uint64_t graph = 0;
+  {
+    TestClient client(coordinator.endpoint());
+    TestWorker worker(coordinator.endpoint(), "a");
+    worker.join();
+    graph = *client.submit(kHello, "token");
+    const std::uint64_t fence =
+        worker.expect(wire::Message::START_RANKS).message().getStartRanks().getFence();
+    const std::array steps{std::int64_t{-1}, std::int64_t{100}, std::int64_t{200}};
+    for (std::uint64_t i = 0; i < steps.size(); ++i) {
+      worker.report(i + 1, fence, [&](wire::Report::Builder report) {
+        auto saved = report.initCheckpoint();
+        saved.setStep(steps[i]);
+        saved.setPath(coordinator.folder().string());
+        saved.setHash("hash");
+        saved.setBytes(7);
+      });
+      EXPECT_EQ(worker.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), i + 1);
+    }
+  }
+  coordinator.kill();
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  const auto answer =
+      client.ask([&](wire::Message::Builder message) { message.initCheckpointsRequest().setGraph(graph); });
+  ASSERT_TRUE(answer) << answer.error().message;
+  const auto checkpoints = answer->message().getCheckpoints();
+  ASSERT_EQ(checkpoints.size(), 2u);  // that of step -1 was refused
+  EXPECT_EQ(text(checkpoints[0].getJob()), "say");
+  EXPECT_EQ(checkpoints[0].getStep(), 200);
+  EXPECT_EQ(checkpoints[1].getStep(), 100);
+}
+
+TEST(CoordinatorProcess, RefusesNonsenseWithASentenceAndGoesOn) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  EXPECT_EQ(client.submit("graph: [", "token").error().code, Code::kInvalid);
+  EXPECT_EQ(client.submit(kHello, "").error().code, Code::kInvalid);
+  EXPECT_NE(client.submit("graph: x\njobs: { y: { kind: dance } }", "token").error().message.find("dance"),
+            std::string::npos);
+  const auto unknown =
+      client.ask([](wire::Message::Builder message) { message.initStatusRequest().setGraph(77); });
+  EXPECT_EQ(unknown.error().code, Code::kNotFound);
+  const auto stray = client.ask([](wire::Message::Builder message) { message.setAcknowledged(1); });
+  EXPECT_EQ(stray.error().code, Code::kInvalid);
+  const std::uint64_t graph = *client.submit(kHello, "token");
+  const auto cancelled =
+      client.ask([&](wire::Message::Builder message) { message.initCancel().setGraph(graph); });
+  ASSERT_TRUE(cancelled);
+  EXPECT_TRUE(cancelled->message().isDone());
+  const auto again =
+      client.ask([&](wire::Message::Builder message) { message.initCancel().setGraph(graph); });
+  EXPECT_EQ(again.error().code, Code::kConflict);
+}
+
+TEST(CoordinatorProcess, PlansWithoutSubmitting) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  const auto answer = client.ask([](wire::Message::Builder message) { message.initPlan().setSpec(kHello); });
+  ASSERT_TRUE(answer) << answer.error().message;
+  const auto jobs = answer->message().getPlanned().getJobs();
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(text(jobs[1].getPlacement()), "after say; waits for a node with 1 free core: no node has joined");
+  EXPECT_EQ(client.status(0).message().getStatus().getGraphs().size(), 0u);
+}
+
+TEST(CoordinatorProcess, ASecondOneOnTheSameStateFolderIsRefused) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  CoordinatorOptions options;
+  options.state = coordinator.folder() / "state";
+  options.store = coordinator.folder() / "store";
+  options.bind = "tcp://127.0.0.1:*";
+  const auto refused = run_coordinator(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace paddock::coordinator
+
+int main(int argc, char** argv) {
+  if (argc == 5 && std::string(argv[1]) == "serve") {
+    paddock::coordinator::CoordinatorOptions options;
+    options.state = argv[2];
+    options.store = argv[3];
+    options.bind = "tcp://127.0.0.1:*";
+    options.endpoint_file = options.state / "endpoint";
+    options.lease = paddock::Millis(std::atoi(argv[4]));
+    options.lease_margin = paddock::Millis(500);
+    paddock::Log log;
+    log.quiet();
+    const auto served = paddock::coordinator::run_coordinator(options, log);
+    if (!served) std::fprintf(stderr, "%s\n", served.error().message.c_str());
+    return served ? 0 : 1;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,78 @@
+#include "coordinator/event_json.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace paddock::coordinator {
+namespace {
+
+using namespace scheduler;
+
+std::vector<What> one_of_each() {
+  JobRequest request{JobName{"train"},
+                     "pretrain",
+                     {JobName{"data"}},
+                     Request{2, 4, 1, 8, 1ull << 40},
+                     RetryRule{3, Millis(30'000), 1'500},
+                     Millis(10'000),
+                     R"({"with":{"steps":600}})"};
+  const JobKey job{GraphId{3}, JobName{"train"}};
+  Launch launch{{"echo", "größe"}, R"({"steps":600})", "/store/stages/x", {{"A", "b"}}, "0123"};
+  return {
+      GraphSubmitted{"first-light", -5, "token", {request}},
+      GraphCancelled{GraphId{3}, "cancelled by \"ada\"\n"},
+      JobPrepared{job, launch, true, {{"checkpoint", Artifact{"/store/c", "hash"}}}},
+      JobRefused{job, "with.steps is missing"},
+      NodeJoined{NodeId{"a"}, std::numeric_limits<std::uint64_t>::max(), "10.0.0.1",
+                 Offer{8, 1ull << 35, {Gpu{"GPU-1", "H100", 80ull << 30}}, {29'500, 65'535}}, Instant{123}},
+      NodeSeen{NodeId{"a"}, 7, Instant{5}},
+      NodeLeft{NodeId{"a"}, 7},
+      NodeLost{NodeId{"a"}, 7},
+      BackoffEnded{job},
+      RankStarted{Fence{9}, RankId{3}, 4'711},
+      RankEnded{Fence{9}, RankId{3}, -1, 9, "killed by signal 9", true, true},
+      FailureReported{Fence{9}, RankId{3}, "the loss is NaN"},
+      ArtifactRecorded{Fence{9}, "dataset", Artifact{"/store/d", "hash"}},
+      CheckpointRecorded{Fence{9}, 100, "/store/c", "hash", 1ull << 40},
+      CoordinatorStarted{Instant{77}}};
+}
+
+TEST(EventJson, EveryTypeOfEventComesBackTheSame) {
+  const auto events = one_of_each();
+  ASSERT_EQ(events.size(), std::variant_size_v<What>);
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    ASSERT_EQ(events[i].index(), i) << "one of each, in order";
+    const Event event{Moment{Instant{42}, WallTime{1'700'000'000'000}}, events[i]};
+    const auto back = to_event(to_record(event));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_TRUE(*back == event) << to_record(event);
+  }
+}
+
+TEST(EventJson, FieldsOfANewerVersionArePassedOver) {
+  const auto event =
+      to_event(R"({"type":"node_lost","at_ms":1,"wall_ms":2,"node":"a","incarnation":7,"why":"new"})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<NodeLost>(event->what), (NodeLost{NodeId{"a"}, 7}));
+}
+
+TEST(EventJson, ADamagedRecordIsCorruptAndSaysWhat) {
+  const auto refusal = [](std::string_view record) {
+    const auto event = to_event(record);
+    return event ? "accepted" : event.error().message;
+  };
+  EXPECT_EQ(refusal("{"), "the record is not JSON");
+  EXPECT_EQ(refusal("[]"), "the record is not an object");
+  EXPECT_EQ(refusal(R"({"type":"node_lost","at_ms":1,"wall_ms":2,"node":"a"})"),
+            "field incarnation is missing");
+  EXPECT_EQ(refusal(R"({"type":"node_lost","at_ms":1,"wall_ms":2,"node":1,"incarnation":7})"),
+            "field node has the wrong type");
+  EXPECT_EQ(refusal(R"({"type":"node_lost","at_ms":1,"wall_ms":2,"node":"a","incarnation":-7})"),
+            "field incarnation has the wrong type");
+  EXPECT_EQ(refusal(R"({"type":"node_upgraded","at_ms":1,"wall_ms":2})"),
+            "event type 'node_upgraded' is not known; a newer version wrote it");
+}
+
+}  // namespace
+}  // namespace paddock::coordinator

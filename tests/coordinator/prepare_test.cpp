@@ -1,0 +1,88 @@
+#include "coordinator/prepare.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "jobs/spec/parse.h"
+#include "tests/coordinator/temporary_folder.h"
+
+namespace paddock::coordinator {
+namespace {
+
+using scheduler::Artifact;
+using scheduler::Artifacts;
+
+constexpr const char* kGraph = R"(
+graph: g
+jobs:
+  curate: { kind: curate, with: { pool: /pool } }
+  again: { kind: curate, with: { pool: /pool, model: "${curate.dataset}" } }
+  say: { kind: command, command: [echo, "${curate.dataset}"], environment: { DATA: "${curate.dataset}" } }
+)";
+
+class Prepare : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto graph = spec::parse_graph(kGraph, "graph.yaml");
+    ASSERT_TRUE(graph) << graph.error().message;
+    for (const spec::JobSpec& job : graph->jobs) jobs_[job.name] = job;
+  }
+  Result<Preparation> prepare_one(const std::string& name, const Made& made) {
+    return prepare(jobs_.at(name), made, stages_, "/store", "/store/graphs/1/" + name);
+  }
+  static Made made(const std::string& path, const std::string& hash) {
+    return {{"curate", {{"dataset", Artifact{path, hash}}}}};
+  }
+
+  std::map<std::string, spec::JobSpec> jobs_;
+  std::map<std::string, Artifacts> stages_;
+};
+
+TEST_F(Prepare, FillsInPathsAndKeysByHashes) {
+  const auto here = prepare_one("again", made("/store/d", "hash"));
+  const auto moved = prepare_one("again", made("/elsewhere/d", "hash"));
+  const auto changed = prepare_one("again", made("/store/d", "other"));
+  ASSERT_TRUE(here && moved && changed);
+  EXPECT_NE(here->launch.options.find("/store/d"), std::string::npos);
+  EXPECT_EQ(here->launch.stage_key, moved->launch.stage_key);
+  EXPECT_NE(here->launch.stage_key, changed->launch.stage_key);
+  EXPECT_EQ(here->launch.directory, "/store/stages/curate-" + here->launch.stage_key.substr(0, 16));
+}
+
+TEST_F(Prepare, TakesFinishedWorkOnlyWhileItIsThere) {
+  const auto first = prepare_one("curate", {});
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(first->is_cached);
+  TemporaryFolder folder;
+  const auto dataset = folder.path() / "dataset";
+  stages_[first->launch.stage_key] = {{"dataset", Artifact{dataset.string(), "hash"}}};
+  EXPECT_FALSE(prepare_one("curate", {})->is_cached);
+  std::filesystem::create_directory(dataset);
+  const auto cached = prepare_one("curate", {});
+  EXPECT_TRUE(cached->is_cached);
+  EXPECT_EQ(cached->artifacts.at("dataset").hash, "hash");
+}
+
+TEST_F(Prepare, ACommandIsNeverSharedAndWorksInItsOwnFolder) {
+  const auto say = prepare_one("say", made("/store/d", "hash"));
+  ASSERT_TRUE(say) << say.error().message;
+  EXPECT_EQ(say->launch.stage_key, "");
+  EXPECT_EQ(say->launch.directory, "/store/graphs/1/say");
+  EXPECT_EQ(say->launch.command, (std::vector<std::string>{"echo", "/store/d"}));
+  EXPECT_EQ(say->launch.environment.at("DATA"), "/store/d");
+}
+
+TEST_F(Prepare, AnArtifactWithoutAHashCannotBeKeyed) {
+  EXPECT_EQ(prepare_one("again", made("/store/d", ""))->launch.stage_key, "");
+}
+
+TEST_F(Prepare, AnArtifactThatWasNotMadeIsNamed) {
+  const auto refused = prepare_one("again", {{"curate", {}}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kNotFound);
+  EXPECT_NE(refused.error().message.find("has made no artifact dataset"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace paddock::coordinator

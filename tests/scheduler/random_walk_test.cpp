@@ -1,0 +1,141 @@
+// Random events, many of them stale, doubled or out of order, on a small cluster; then the faults stop and
+// all must end. Scenario checks the invariants after every event and replays the journal at the end.
+#include "base/random.h"
+#include "tests/scheduler/scenario.h"
+
+namespace paddock::scheduler {
+namespace {
+
+class Walk {
+ public:
+  explicit Walk(std::uint64_t seed) : draws_(seed, 0, Purpose::kOrder) {}
+
+  void run() {
+    for (int i = 0; i < 150; ++i) step();
+    settle();
+    for (const auto& [id, graph] : story_.cluster.graphs) {
+      EXPECT_NE(name_of(graph.state), name_of(GraphState::kActive)) << "graph " << id << " never ends";
+    }
+  }
+
+ private:
+  std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(draws_.below(n)); }
+  bool chance(std::uint32_t percent) { return below(100) < percent; }
+  const char* any_node() { return std::array{"a", "b", "c"}[below(3)]; }
+
+  void submit() {
+    std::vector<JobBuilder> jobs;
+    const std::array names{"p", "q", "r", "s"};
+    const std::uint32_t count = 1 + below(4);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      JobBuilder next = job(names[i])
+                            .gang(1 + below(2), 1 + below(2))
+                            .gpus(chance(20) ? 1 : 0)
+                            .retry(static_cast<std::int32_t>(below(3)), Millis(below(3'000)));
+      for (std::uint32_t j = 0; j < i; ++j) {
+        if (chance(40)) next.request.needs.emplace_back(names[j]);
+      }
+      if (chance(30)) next.stage = std::string("stage-") + names[i];
+      jobs.push_back(std::move(next));
+    }
+    story_.submit(jobs, below(3), chance(10) ? "resent" : "");
+  }
+
+  // About any attempt that ever was, so mostly stale; with a rank that may not exist.
+  What report() {
+    const Fence fence{1 + draws_.below(story_.cluster.next_fence)};
+    const RankId rank{below(5)};
+    switch (below(6)) {
+      case 0:
+        return RankStarted{fence, rank, 1'000 + below(1'000)};
+      case 1:
+        return ArtifactRecorded{fence, "out", Artifact{"/store/" + std::to_string(fence.value), "h"}};
+      case 2:
+        return CheckpointRecorded{fence, below(100), "/store/c", "h", 1};
+      case 3:
+        return FailureReported{fence, rank, "no"};
+      default: {
+        const std::int32_t code = std::array{0, 0, 0, 1, 2, 75, -1}[below(7)];
+        return RankEnded{fence, rank, code, code < 0 ? 9 : 0, "ended", false, chance(10)};
+      }
+    }
+  }
+
+  void step() {
+    switch (below(12)) {
+      case 0:
+        return submit();
+      case 1:
+        return join();
+      case 2:
+        return story_.fall_silent(any_node());
+      case 3:
+        return story_.pass(Millis(below(20'000)));
+      case 4:
+        if (chance(20)) story_.cancel(GraphId{1 + draws_.below(story_.cluster.next_graph)});
+        return;
+      case 5:
+        if (chance(30)) story_.happen(NodeLeft{NodeId{any_node()}, 1 + below(3)});
+        return;
+      case 6:
+        if (chance(30)) story_.happen(CoordinatorStarted{story_.now + Scenario::kLease});
+        return;
+      case 7:
+        return say_what_is_held();
+      default:
+        break;
+    }
+    const What what = report();
+    story_.happen(what);
+    if (chance(30)) story_.happen(what);
+  }
+
+  void join() { story_.join(any_node(), 1 + below(4), below(3), 1 + below(3)); }
+
+  void say_what_is_held() {
+    Held held;
+    for (std::uint32_t i = 0; i < below(4); ++i) {
+      held.insert({Fence{1 + draws_.below(story_.cluster.next_fence)}, RankId{below(3)}});
+    }
+    for (const What& what :
+         reconcile(story_.cluster, NodeId{any_node()}, held, story_.now, Scenario::kLease).events) {
+      story_.happen(what);
+    }
+  }
+
+  // Large nodes join, and every rank that is placed ends well.
+  void settle() {
+    for (const char* node : {"a", "b", "c"}) story_.join(node, 64, 8, 99);
+    for (int round = 0; round < 500; ++round) {
+      for (const auto& [name, node] : std::map(story_.cluster.nodes)) {
+        for (const Fence fence : node.attempts) {
+          for (std::uint32_t rank = 0; rank < 4; ++rank) {
+            story_.happen(RankEnded{fence, RankId{rank}, 0, 0, "exited 0", false, false});
+          }
+        }
+      }
+      if (is_quiet()) return;
+      story_.pass(2s);
+    }
+  }
+
+  bool is_quiet() const {
+    return story_.cluster.queue.empty() && story_.cluster.backoffs.empty() &&
+           std::ranges::all_of(story_.cluster.nodes,
+                               [](const auto& entry) { return entry.second.attempts.empty(); });
+  }
+
+  Draws draws_;
+  Scenario story_;
+};
+
+TEST(RandomWalk, NothingBreaksAnInvariantAndAllEndsOnceTheFaultsStop) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Walk(seed).run();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace paddock::scheduler
