@@ -1,0 +1,188 @@
+#include "tests/cluster/real_cluster.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+namespace paddock::cluster_test {
+namespace {
+
+const std::string kPaddock = std::string(PADDOCK_BIN_DIR) + "/paddock";
+
+std::string read_all(int descriptor) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = read(descriptor, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+  return text;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& argv) {
+  std::vector<char*> result;
+  for (const std::string& word : argv) result.push_back(const_cast<char*>(word.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+}  // namespace
+
+Fifo::Fifo(fs::path given) : path(std::move(given)) {
+  EXPECT_EQ(mkfifo(path.c_str(), 0600), 0) << path;
+  file_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  EXPECT_GE(file_, 0) << path;
+}
+
+Fifo::~Fifo() { close(file_); }
+
+std::string Fifo::read_line() {
+  std::string line;
+  for (char c; read(file_, &c, 1) == 1 && c != '\n';) line += c;
+  return line;
+}
+
+void Fifo::write_line(const std::string& line) {
+  const std::string text = line + "\n";
+  EXPECT_EQ(write(file_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
+
+RealCluster::RealCluster() {
+  std::string name = (fs::temp_directory_path() / "paddock-XXXXXX").string();
+  folder = mkdtemp(name.data());
+}
+
+RealCluster::~RealCluster() {
+  for (const auto& [name, pid] : processes_) {
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+  }
+  std::error_code ignored;
+  if (!HasFailure()) fs::remove_all(folder, ignored);
+}
+
+void RealCluster::start_coordinator(const std::string& lease) {
+  spawn("coordinator", {kPaddock, "coordinator", "--state", folder / "coordinator", "--store", folder / "store", "--bind",
+                        "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--lease", lease, "--quiet", "--log",
+                        folder / "coordinator.log"});
+}
+
+void RealCluster::start_worker(const std::string& name) {
+  std::string endpoint;
+  std::getline(std::ifstream(folder / "endpoint") >> std::ws, endpoint);
+  spawn(name, {kPaddock, "worker", "--coordinator", endpoint, "--node", name, "--address", "127.0.0.1", "--state",
+               folder / name, "--cpus", "1", "--gpus", "none", "--quiet", "--log", folder / (name + ".log")});
+}
+
+// The daemon says READY=1 on a datagram socket, as to systemd: that is the event a test waits for.
+void RealCluster::spawn(const std::string& name, const std::vector<std::string>& argv) {
+  const int ready = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = folder / (name + ".ready");
+  unlink(path.c_str());
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(ready, reinterpret_cast<sockaddr*>(&address), sizeof address), 0) << path;
+  const auto words = pointers(argv);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    execv(words[0], words.data());
+    _exit(127);
+  }
+  processes_[name] = pid;
+  wait_until_ready(ready, name);
+  close(ready);
+}
+
+void RealCluster::wait_until_ready(int socket, const std::string& name) const {
+  timeval limit{60, 0};
+  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  for (std::string text; text.find("READY=1") == std::string::npos;) {
+    char buffer[512];
+    const ssize_t n = recv(socket, buffer, sizeof buffer, 0);
+    ASSERT_GT(n, 0) << name << " did not say that it is ready; see " << folder / (name + ".log");
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+}
+
+void RealCluster::kill_now(const std::string& name) {
+  const pid_t pid = processes_.at(name);
+  processes_.erase(name);
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+}
+
+int RealCluster::stop(const std::string& name) {
+  const pid_t pid = processes_.at(name);
+  processes_.erase(name);
+  kill(pid, SIGTERM);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+Outcome RealCluster::paddock(const std::vector<std::string>& words) const {
+  std::vector<std::string> argv = {kPaddock};
+  argv.insert(argv.end(), words.begin(), words.end());
+  argv.insert(argv.end(), {"--state", folder});
+  const std::string error_path = folder / ("stderr-" + std::to_string(getpid()));
+  int out[2];
+  EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
+  const auto raw = pointers(argv);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(out[1], STDOUT_FILENO);
+    const int errors = open(error_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(errors, STDERR_FILENO);
+    execv(raw[0], raw.data());
+    _exit(127);
+  }
+  close(out[1]);
+  Outcome outcome;
+  outcome.out = read_all(out[0]);
+  close(out[0]);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  std::ifstream errors(error_path);
+  outcome.err.assign(std::istreambuf_iterator<char>(errors), {});
+  return outcome;
+}
+
+Json RealCluster::ask(const std::vector<std::string>& words) const {
+  std::vector<std::string> all = words;
+  all.insert(all.end(), {"--output", "json"});
+  const Outcome outcome = paddock(all);
+  EXPECT_EQ(outcome.exit_code, 0) << words[0] << ": " << outcome.out << outcome.err;
+  return Json::parse(outcome.out, nullptr, false);
+}
+
+std::uint64_t RealCluster::submit(const std::string& yaml) {
+  const fs::path file = folder / ("graph-" + std::to_string(++specs_) + ".yaml");
+  std::ofstream(file) << yaml;
+  return ask({"submit", file}).at("graph").get<std::uint64_t>();
+}
+
+Json RealCluster::wait_until_ended(std::uint64_t id) const {
+  return ask({"status", std::to_string(id), "--watch"}).at("graphs").at(0);
+}
+
+Json RealCluster::graph(std::uint64_t id) const { return ask({"status", std::to_string(id)}).at("graphs").at(0); }
+
+Json RealCluster::job(const Json& graph, const std::string& name) {
+  for (const Json& job : graph.at("jobs"))
+    if (job.at("job") == name) return job;
+  ADD_FAILURE() << "the graph has no job " << name << ": " << graph;
+  return {};
+}
+
+}  // namespace paddock::cluster_test

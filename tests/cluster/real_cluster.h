@@ -1,0 +1,68 @@
+// tests/cluster/real_cluster.h – the real programs on loopback: a coordinator, workers, and the command line to ask them.
+// Tests wait for events (a line in a FIFO, `status --watch`), never for time. Everything lives in a folder of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/types.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace paddock::cluster_test {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+// A named pipe between the test and the jobs: read_line() waits until one of them says something.
+class Fifo {
+ public:
+  explicit Fifo(fs::path path);
+  ~Fifo();
+  Fifo(const Fifo&) = delete;
+  Fifo& operator=(const Fifo&) = delete;
+  std::string read_line();
+  void write_line(const std::string& line);
+  const fs::path path;
+
+ private:
+  int file_ = -1;  // open for both, so that neither end ever sees the other leave
+};
+
+struct Outcome {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+class RealCluster : public ::testing::Test {
+ protected:
+  RealCluster();
+  ~RealCluster() override;
+
+  // `lease` as the command line takes it: "15s".
+  void start_coordinator(const std::string& lease = "15s");
+  void start_worker(const std::string& name);
+  void kill_now(const std::string& name);        // SIGKILL, and reaped
+  int stop(const std::string& name);             // SIGTERM; its exit code
+
+  Outcome paddock(const std::vector<std::string>& words) const;
+  Json ask(const std::vector<std::string>& words) const;  // with --output json; fails the test unless exit code 0
+  std::uint64_t submit(const std::string& yaml);
+  Json wait_until_ended(std::uint64_t graph) const;       // status --watch
+  Json graph(std::uint64_t id) const;
+  static Json job(const Json& graph, const std::string& name);
+
+  fs::path folder;
+
+ private:
+  void spawn(const std::string& name, const std::vector<std::string>& argv);
+  void wait_until_ready(int socket, const std::string& name) const;
+
+  std::map<std::string, pid_t> processes_;
+  int specs_ = 0;
+};
+
+}  // namespace paddock::cluster_test
