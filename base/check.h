@@ -22,10 +22,10 @@ std::string describe_values(const Values&... values) {
 
 }  // namespace paddock
 
-#define PADDOCK_CLAIM(kind, condition, ...)                                \
-  do {                                                                     \
-    if (!(condition)) [[unlikely]]                                         \
-      ::paddock::check_failed(kind, __FILE__, __LINE__, #condition,        \
+#define PADDOCK_CLAIM(kind, condition, ...)                                     \
+  do {                                                                          \
+    if (!(condition)) [[unlikely]]                                              \
+      ::paddock::check_failed(kind, __FILE__, __LINE__, #condition,             \
                               ::paddock::detail::describe_values(__VA_ARGS__)); \
   } while (false)
 

@@ -32,7 +32,9 @@ struct JobKey {
   GraphId graph;
   JobName job;
   auto operator<=>(const JobKey&) const = default;
-  friend std::ostream& operator<<(std::ostream& out, const JobKey& key) { return out << key.graph << '/' << key.job; }
+  friend std::ostream& operator<<(std::ostream& out, const JobKey& key) {
+    return out << key.graph << '/' << key.job;
+  }
 };
 
 }  // namespace paddock

@@ -28,7 +28,9 @@ void append_json(std::string& line, const LogField& field) {
   line += ',' + json_string(field.key) + ':' + (field.is_number ? field.value : json_string(field.value));
 }
 
-void append_text(std::string& line, const LogField& field) { line += ' ' + field.key + '=' + field.value; }
+void append_text(std::string& line, const LogField& field) {
+  line += ' ' + field.key + '=' + field.value;
+}
 
 }  // namespace
 
@@ -56,7 +58,9 @@ Result<void> Log::open_file(const std::filesystem::path& path) {
   return {};
 }
 
-void Log::quiet() { sinks_->terminal->set_level(spdlog::level::off); }
+void Log::quiet() {
+  sinks_->terminal->set_level(spdlog::level::off);
+}
 
 Log Log::with(Fields fields) const {
   Log bound = *this;
@@ -72,18 +76,26 @@ void Log::write(int level, std::string_view event, Fields fields) const {
   sinks_->terminal->log(severity, text);
   if (!sinks_->file) return;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  std::string json = "{\"unix_ms\":" +
-                     std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) +
-                     ",\"level\":" + json_string(spdlog::level::to_short_c_str(severity)) +
-                     ",\"event\":" + json_string(event);
+  std::string json =
+      "{\"unix_ms\":" + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) +
+      ",\"level\":" + json_string(spdlog::level::to_short_c_str(severity)) +
+      ",\"event\":" + json_string(event);
   for (const LogField& field : bound_) append_json(json, field);
   for (const LogField& field : fields) append_json(json, field);
   sinks_->file->log(severity, json + '}');
 }
 
-void Log::debug(std::string_view event, Fields fields) const { write(spdlog::level::debug, event, fields); }
-void Log::info(std::string_view event, Fields fields) const { write(spdlog::level::info, event, fields); }
-void Log::warn(std::string_view event, Fields fields) const { write(spdlog::level::warn, event, fields); }
-void Log::error(std::string_view event, Fields fields) const { write(spdlog::level::err, event, fields); }
+void Log::debug(std::string_view event, Fields fields) const {
+  write(spdlog::level::debug, event, fields);
+}
+void Log::info(std::string_view event, Fields fields) const {
+  write(spdlog::level::info, event, fields);
+}
+void Log::warn(std::string_view event, Fields fields) const {
+  write(spdlog::level::warn, event, fields);
+}
+void Log::error(std::string_view event, Fields fields) const {
+  write(spdlog::level::err, event, fields);
+}
 
 }  // namespace paddock

@@ -25,8 +25,8 @@ struct LogField {
   LogField(std::string_view name, const char* text) : key(name), value(text) {}
   LogField(std::string_view name, const std::string& text) : key(name), value(text) {}
   template <typename Number>
-    requires std::integral<Number> || std::floating_point<Number>
-  LogField(std::string_view name, Number number) : key(name), value(std::to_string(number)), is_number(true) {}
+  requires std::integral<Number> || std::floating_point<Number> LogField(std::string_view name, Number number)
+      : key(name), value(std::to_string(number)), is_number(true) {}
 };
 
 class Log {

@@ -85,7 +85,8 @@ class Draws {
 };
 
 // π(index) for a keyed bijection π of [0, n). O(1), no table. n > 0, index < n.
-constexpr std::uint64_t permute(std::uint64_t index, std::uint64_t n, std::uint64_t seed, std::uint64_t epoch) {
+constexpr std::uint64_t permute(std::uint64_t index, std::uint64_t n, std::uint64_t seed,
+                                std::uint64_t epoch) {
   if (n <= 1) return 0;
   int half_bits = 1;
   while ((std::uint64_t{1} << (2 * half_bits)) < n) ++half_bits;

@@ -6,15 +6,24 @@ namespace paddock {
 
 std::string_view name_of(Code code) {
   switch (code) {
-    case Code::kInvalid: return "invalid";
-    case Code::kNotFound: return "not_found";
-    case Code::kConflict: return "conflict";
-    case Code::kFenced: return "fenced";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kExhausted: return "exhausted";
-    case Code::kCorrupt: return "corrupt";
-    case Code::kDenied: return "denied";
-    case Code::kCancelled: return "cancelled";
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kConflict:
+      return "conflict";
+    case Code::kFenced:
+      return "fenced";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kExhausted:
+      return "exhausted";
+    case Code::kCorrupt:
+      return "corrupt";
+    case Code::kDenied:
+      return "denied";
+    case Code::kCancelled:
+      return "cancelled";
   }
   PADDOCK_CHECK(false, static_cast<int>(code));
   return {};

@@ -46,16 +46,16 @@ inline tl::unexpected<Error> fail(Code code, std::string message) {
 #define PADDOCK_JOIN(a, b) PADDOCK_JOIN_(a, b)
 
 // Returns the error of `call`, with what we were doing in front of its message, from the enclosing function.
-#define TRY(call, doing)                                                                          \
-  do {                                                                                            \
-    if (auto try_result = (call); !try_result)                                                    \
-      return ::tl::unexpected<::paddock::Error>(try_result.error().within(doing));                \
+#define TRY(call, doing)                                                           \
+  do {                                                                             \
+    if (auto try_result = (call); !try_result)                                     \
+      return ::tl::unexpected<::paddock::Error>(try_result.error().within(doing)); \
   } while (false)
 
 // `TRY_ASSIGN(const auto bytes, read(path), "reading the manifest");`
 #define TRY_ASSIGN(declaration, call, doing) \
   TRY_ASSIGN_(declaration, call, doing, PADDOCK_JOIN(try_assign_, __LINE__))
-#define TRY_ASSIGN_(declaration, call, doing, name)                                               \
-  auto name = (call);                                                                             \
-  if (!name) return ::tl::unexpected<::paddock::Error>(name.error().within(doing));               \
+#define TRY_ASSIGN_(declaration, call, doing, name)                                 \
+  auto name = (call);                                                               \
+  if (!name) return ::tl::unexpected<::paddock::Error>(name.error().within(doing)); \
   declaration = *std::move(name)

@@ -15,7 +15,9 @@ add_library(paddock_torch INTERFACE)
 add_library(paddock::torch ALIAS paddock_torch)
 target_include_directories(paddock_torch SYSTEM INTERFACE
   ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
-target_link_libraries(paddock_torch INTERFACE
+# libtorch.so exports std::filesystem functions of the older standard library it was built with (std::filesystem::remove_all
+# of ours would end in them and crash): the system's own library has to come first.
+target_link_libraries(paddock_torch INTERFACE stdc++
   ${torch_root}/lib/libtorch.so ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so Threads::Threads)
 target_link_options(paddock_torch INTERFACE -Wl,-rpath,${torch_root}/lib)
 target_compile_definitions(paddock_torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)

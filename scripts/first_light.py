@@ -31,7 +31,7 @@ def job_of(graph, name):
 
 def status_of(state, graph_id):
     answer = paddock(state, 'status', str(graph_id))
-    return answer[0] if isinstance(answer, list) else answer
+    return answer['graphs'][0] if answer else None
 
 
 class Killer(threading.Thread):
@@ -51,7 +51,8 @@ class Killer(threading.Thread):
             time.sleep(POLL_SECONDS)
 
     def try_once(self, job):
-        checkpoints = paddock(self.state, 'checkpoints', str(self.graph_id), KILLED_JOB) or []
+        answer = paddock(self.state, 'checkpoints', str(self.graph_id), KILLED_JOB)
+        checkpoints = answer['checkpoints'] if answer else []
         step = (job['progress'] or {}).get('step', 0)
         if job['state'] != 'running' or not checkpoints:
             return
@@ -69,7 +70,7 @@ class Killer(threading.Thread):
 def start_cluster(state):
     os.makedirs(state, exist_ok=True)
     log = open(os.path.join(state, 'dev.log'), 'ab')
-    cluster = subprocess.Popen([PADDOCK, 'dev', '--state', state], stdout=subprocess.PIPE, stderr=log, text=True)
+    cluster = subprocess.Popen([PADDOCK, 'dev', '--state', state, '--cpus-per-worker', str(max(1, os.cpu_count()))], stdout=subprocess.PIPE, stderr=log, text=True)
     for line in cluster.stdout:
         print(line, end='', flush=True)
         if 'ready' in line:
@@ -119,11 +120,11 @@ def check(graph, story, problems):
         return
     resumes = [line for line in lines_of(artifact(graph, KILLED_JOB, 'run') / 'attempts.jsonl')
                if line['fence'] == resumed['fence']]
-    if not resumes or resumes[0]['resumed_from_step'] < story['checkpoint']:
+    if not resumes or resumes[0]['step'] < story['checkpoint']:
         problems.append(f'{KILLED_JOB} did not resume from its checkpoint of step {story["checkpoint"]}: {resumes}')
         return
     print(f'{KILLED_JOB}: attempt {killed["attempt"]} ended ("{killed["reason"]}"), attempt {resumed["attempt"]} went on '
-          f'from the checkpoint of step {resumes[0]["resumed_from_step"]}')
+          f'from the checkpoint of step {resumes[0]["step"]}')
 
 
 def main():

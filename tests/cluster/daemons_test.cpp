@@ -45,10 +45,12 @@ TEST_F(Daemons, AKilledCoordinatorLosesNothingAndDisturbsNoRank) {
   start_worker("a");
   Fifo said(folder / "said");
   Fifo go(folder / "go");
-  const auto id = submit("graph: survives\njobs:\n"
-                         "  long: { kind: command, command: [sh, -c, 'echo $$ > " + said.path.string() +
-                         "; read line < " + go.path.string() + "; echo done'] }\n"
-                         "  after: { kind: command, needs: [long], command: [\"true\"] }\n");
+  const auto id = submit(
+      "graph: survives\njobs:\n"
+      "  long: { kind: command, command: [sh, -c, 'echo $$ > " +
+      said.path.string() + "; read line < " + go.path.string() +
+      "; echo done'] }\n"
+      "  after: { kind: command, needs: [long], command: [\"true\"] }\n");
   const std::string pid = said.read_line();
   const auto queued = submit("graph: waits\njobs:\n  only: { kind: command, command: [\"true\"] }\n");
   kill_now("coordinator");
@@ -69,8 +71,9 @@ TEST_F(Daemons, AKilledWorkersAttemptIsFencedAndRunsElsewhere) {
   start_worker("a");
   Fifo said(folder / "said");
   Fifo go(folder / "go");
-  const auto id = submit("graph: moves\njobs:\n  job: { kind: command, command: [sh, -c, 'echo $PADDOCK_FENCE $$ > " +
-                         said.path.string() + "; read line < " + go.path.string() + "; echo $line'] }\n");
+  const auto id =
+      submit("graph: moves\njobs:\n  job: { kind: command, command: [sh, -c, 'echo $PADDOCK_FENCE $$ > " +
+             said.path.string() + "; read line < " + go.path.string() + "; echo $line'] }\n");
   const std::string first = said.read_line();
   start_worker("b");
   kill_now("a");
@@ -91,9 +94,12 @@ TEST_F(Daemons, ACancelledGraphEndsItsRanksAndSkipsNothingSilently) {
   start_coordinator();
   start_worker("a");
   Fifo said(folder / "said");
-  const auto id = submit("graph: stops\njobs:\n  job: { kind: command, grace: 1s, command: [sh, -c, 'trap \"\" TERM; echo $$ > " +
-                         said.path.string() + "; while :; do read line < " + said.path.string() + ".never; done'] }\n"
-                         "  after: { kind: command, needs: [job], command: [\"true\"] }\n");
+  const auto id = submit(
+      "graph: stops\njobs:\n  job: { kind: command, grace: 1s, command: [sh, -c, 'trap \"\" TERM; echo $$ "
+      "> " +
+      said.path.string() + "; while :; do read line < " + said.path.string() +
+      ".never; done'] }\n"
+      "  after: { kind: command, needs: [job], command: [\"true\"] }\n");
   Fifo never(said.path.string() + ".never");
   const pid_t pid = std::stoi(said.read_line());
   EXPECT_EQ(paddock({"cancel", std::to_string(id), "--reason", "a test"}).exit_code, 0);

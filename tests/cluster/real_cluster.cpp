@@ -20,7 +20,8 @@ const std::string kPaddock = std::string(PADDOCK_BIN_DIR) + "/paddock";
 std::string read_all(int descriptor) {
   std::string text;
   char buffer[4096];
-  for (ssize_t n; (n = read(descriptor, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+  for (ssize_t n; (n = read(descriptor, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(n));
   return text;
 }
 
@@ -39,7 +40,9 @@ Fifo::Fifo(fs::path given) : path(std::move(given)) {
   EXPECT_GE(file_, 0) << path;
 }
 
-Fifo::~Fifo() { close(file_); }
+Fifo::~Fifo() {
+  close(file_);
+}
 
 std::string Fifo::read_line() {
   std::string line;
@@ -67,16 +70,18 @@ RealCluster::~RealCluster() {
 }
 
 void RealCluster::start_coordinator(const std::string& lease) {
-  spawn("coordinator", {kPaddock, "coordinator", "--state", folder / "coordinator", "--store", folder / "store", "--bind",
-                        "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--lease", lease, "--quiet", "--log",
-                        folder / "coordinator.log"});
+  spawn("coordinator",
+        {kPaddock, "coordinator", "--state", folder / "coordinator", "--store", folder / "store", "--bind",
+         "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--lease", lease, "--quiet", "--log",
+         folder / "coordinator.log"});
 }
 
 void RealCluster::start_worker(const std::string& name) {
   std::string endpoint;
   std::getline(std::ifstream(folder / "endpoint") >> std::ws, endpoint);
-  spawn(name, {kPaddock, "worker", "--coordinator", endpoint, "--node", name, "--address", "127.0.0.1", "--state",
-               folder / name, "--cpus", "1", "--gpus", "none", "--quiet", "--log", folder / (name + ".log")});
+  spawn(name,
+        {kPaddock, "worker", "--coordinator", endpoint, "--node", name, "--address", "127.0.0.1", "--state",
+         folder / name, "--cpus", "1", "--gpus", "none", "--quiet", "--log", folder / (name + ".log")});
 }
 
 // The daemon says READY=1 on a datagram socket, as to systemd: that is the event a test waits for.
@@ -176,7 +181,9 @@ Json RealCluster::wait_until_ended(std::uint64_t id) const {
   return ask({"status", std::to_string(id), "--watch"}).at("graphs").at(0);
 }
 
-Json RealCluster::graph(std::uint64_t id) const { return ask({"status", std::to_string(id)}).at("graphs").at(0); }
+Json RealCluster::graph(std::uint64_t id) const {
+  return ask({"status", std::to_string(id)}).at("graphs").at(0);
+}
 
 Json RealCluster::job(const Json& graph, const std::string& name) {
   for (const Json& job : graph.at("jobs"))

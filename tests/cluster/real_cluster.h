@@ -45,13 +45,14 @@ class RealCluster : public ::testing::Test {
   // `lease` as the command line takes it: "15s".
   void start_coordinator(const std::string& lease = "15s");
   void start_worker(const std::string& name);
-  void kill_now(const std::string& name);        // SIGKILL, and reaped
-  int stop(const std::string& name);             // SIGTERM; its exit code
+  void kill_now(const std::string& name);  // SIGKILL, and reaped
+  int stop(const std::string& name);       // SIGTERM; its exit code
 
   Outcome paddock(const std::vector<std::string>& words) const;
-  Json ask(const std::vector<std::string>& words) const;  // with --output json; fails the test unless exit code 0
+  Json ask(
+      const std::vector<std::string>& words) const;  // with --output json; fails the test unless exit code 0
   std::uint64_t submit(const std::string& yaml);
-  Json wait_until_ended(std::uint64_t graph) const;       // status --watch
+  Json wait_until_ended(std::uint64_t graph) const;  // status --watch
   Json graph(std::uint64_t id) const;
   static Json job(const Json& graph, const std::string& name);
 

@@ -1,0 +1,49 @@
+#include <memory>
+
+#include "cli/answers.h"
+#include "cli/command.h"
+#include "cli/connection.h"
+#include "cli/output.h"
+
+namespace paddock::cli {
+namespace {
+
+struct Options {
+  Target target;
+  std::string graph;
+  std::string reason = "cancelled by the user";
+};
+
+Result<int> cancel(const Options& options, bool is_json) {
+  auto connection = Connection::open(options.target);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  const auto graph = find_graph(*connection, options.graph);
+  if (!graph) return tl::unexpected<Error>(graph.error());
+  const auto answer = connection->ask(wire::Message::DONE, [&](wire::Message::Builder message) {
+    auto request = message.initCancel();
+    request.setGraph(*graph);
+    request.setReason(options.reason);
+  });
+  if (!answer) return tl::unexpected<Error>(answer.error());
+  if (is_json)
+    print_json({{"graph", *graph}, {"reason", options.reason}});
+  else
+    print_text("graph " + std::to_string(*graph) + " is being cancelled\n");
+  return kDone;
+}
+
+}  // namespace
+
+void add_cancel(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("cancel", "ends a graph: running jobs are asked to stop, then ended");
+  command->add_option("GRAPH", options->graph, "number, or name: the newest of that name")->required();
+  command->add_option("--reason", options->reason, "shown by status")->capture_default_str();
+  add_target_options(*command, options->target);
+  add_output_option(*command, chosen);
+  command->callback(
+      [options, &chosen] { chosen.run = [options, &chosen] { return cancel(*options, chosen.is_json); }; });
+}
+
+}  // namespace paddock::cli

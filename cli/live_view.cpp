@@ -1,0 +1,158 @@
+#include "cli/live_view.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "cli/answers.h"
+
+namespace paddock::cli {
+namespace {
+
+constexpr Millis kLookEvery{500};
+constexpr std::chrono::seconds kLineEvery(5);  // progress lines of one job where there is no terminal
+
+std::string format(const char* pattern, double number) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), pattern, number);
+  return text.data();
+}
+
+std::string nodes_text(const Json& nodes) {
+  std::string text;
+  std::string last;
+  for (const Json& node : nodes) {
+    if (node == last) continue;
+    last = node.get<std::string>();
+    text += (text.empty() ? "" : ",") + last;
+  }
+  return text;
+}
+
+// What there is to say about a job besides its state.
+std::string detail_of(const Json& job) {
+  if (job["cached"] == true) return "taken from the cache";
+  const std::string progress = job["state"] == "running" ? progress_text(job["progress"]) : "";
+  return progress.empty() ? plain(text_of(job, "reason")) : progress;
+}
+
+std::string elapsed(const Json& job) {
+  const double start = number_of(job, "started_unix_ms");
+  const double end = number_of(job, "ended_unix_ms");
+  return start > 0 && end > 0 ? show_seconds((end - start) / 1000) : "";
+}
+
+std::string state_of(const Json& job) {
+  std::string text = text_of(job, "state");
+  if (number_of(job, "attempt") > 1) text += " #" + format("%.0f", number_of(job, "attempt"));
+  return text;
+}
+
+bool has_ended(const Json& graph) {
+  return graph["state"] != "active";
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+}  // namespace
+
+std::string progress_text(const Json& progress) {
+  if (!progress.is_object()) return "";
+  std::string text = text_of(progress, "phase");
+  const auto add = [&](const std::string& more, const char* gap = "  ") {
+    if (!more.empty()) text += (text.empty() ? "" : gap) + more;
+  };
+  if (progress.contains("step")) {
+    std::string step = format("%.0f", number_of(progress, "step"));
+    if (progress.contains("steps")) step += "/" + format("%.0f", number_of(progress, "steps"));
+    add(step, " ");
+  }
+  if (progress.contains("loss")) add("loss " + format("%.4g", number_of(progress, "loss")));
+  if (progress.contains("rate")) {
+    const std::string unit = text_of(progress, "unit");
+    add(format("%.4g", number_of(progress, "rate")) + " " + (unit.empty() ? "steps/s" : unit));
+  }
+  if (progress.contains("seconds_left")) {
+    const std::string left = show_seconds(number_of(progress, "seconds_left"));
+    if (!left.empty()) add(left + " left");
+  }
+  return plain(text);
+}
+
+std::string graph_text(const Json& graph) {
+  std::string text = "graph " + std::to_string(graph["graph"].get<std::uint64_t>()) + " " +
+                     text_of(graph, "name") + ": " + text_of(graph, "state") + "\n";
+  std::vector<Row> rows;
+  for (const Json& job : graph["jobs"]) {
+    rows.push_back(
+        {text_of(job, "job"), state_of(job), nodes_text(job["nodes"]), elapsed(job), detail_of(job)});
+  }
+  return text + table({"JOB", "STATE", "NODES", "TOOK", ""}, rows);
+}
+
+void LiveView::show(const Json& graph) {
+  if (isatty(STDOUT_FILENO) == 1)
+    redraw(graph);
+  else
+    print_changes(graph);
+}
+
+void LiveView::redraw(const Json& graph) {
+  const std::string text = graph_text(graph);
+  if (text == drawn_) return;
+  drawn_ = text;
+  std::string drawing;
+  if (lines_drawn_ > 0) drawing = "\x1b[" + std::to_string(lines_drawn_) + "A";  // up to the first line
+  lines_drawn_ = 0;
+  const std::size_t columns = terminal_columns();
+  for (std::size_t start = 0; start < text.size(); ++lines_drawn_) {
+    const std::size_t end = text.find('\n', start);
+    drawing +=
+        cut(std::string_view(text).substr(start, end - start), columns - 1) + "\x1b[K\n";  // clear the rest
+    start = end + 1;
+  }
+  print_text(drawing + "\x1b[J");
+}
+
+void LiveView::print_changes(const Json& graph) {
+  const auto now = std::chrono::steady_clock::now();
+  for (const Json& job : graph["jobs"]) {
+    Shown& shown = jobs_[text_of(job, "job")];
+    const std::string state = state_of(job);
+    const std::string detail = detail_of(job);
+    const bool is_new_state = state != shown.state;
+    const bool is_due = detail != shown.progress && job["state"] == "running" && now - shown.at >= kLineEvery;
+    if (!is_new_state && !is_due) continue;
+    shown = {state, detail, now};
+    print_text(text_of(job, "job") + ": " + state + (detail.empty() ? "" : "  " + detail) + "\n");
+  }
+  if (has_ended(graph)) {
+    print_text("graph " + std::to_string(graph["graph"].get<std::uint64_t>()) + " " + text_of(graph, "name") +
+               ": " + text_of(graph, "state") + "\n");
+  }
+}
+
+Result<Json> follow_graph(Connection& connection, std::uint64_t graph, bool is_quiet) {
+  LiveView view;
+  while (true) {
+    const auto found = graphs(connection, graph, true);
+    if (!found) return tl::unexpected<Error>(found.error());
+    if (found->empty()) return fail(Code::kNotFound, "there is no graph " + std::to_string(graph));
+    const Json& current = found->front();
+    if (!is_quiet) view.show(current);
+    if (has_ended(current)) return current;
+    connection.pause(kLookEvery);
+  }
+}
+
+int exit_code_of_graph(const Json& graph) {
+  return graph["state"] == "succeeded" ? kDone : kFailed;
+}
+
+}  // namespace paddock::cli

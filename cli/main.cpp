@@ -1,0 +1,202 @@
+// The program `paddock`: the commands of cli/, and the two daemons, which only this file knows together.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <CLI/Option.hpp>
+#include <CLI/Validators.hpp>
+#include <iostream>
+#include <memory>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/options.h"
+#include "jobs/spec/units.h"
+#include "worker/daemon.h"
+#include "worker/guard.h"
+#include "worker/options.h"
+
+namespace paddock::cli {
+namespace {
+
+// Options that are durations and sizes arrive as text: checked by these, read after parsing.
+const CLI::Validator kDuration(
+    [](std::string& text) {
+      return spec::parse_duration(text) ? "" : text + " is not a duration like 500ms, 30s or 5m";
+    },
+    "DURATION");
+const CLI::Validator kSize(
+    [](std::string& text) {
+      return spec::parse_size(text) ? "" : text + " is not a size like 512MiB or 16GiB";
+    },
+    "SIZE");
+
+struct LogOptions {
+  std::filesystem::path file;
+  bool is_quiet = false;
+};
+
+void add_log_options(CLI::App& command, LogOptions& options) {
+  command.add_option("--log", options.file, "also writes its log here, JSON lines, appended");
+  command.add_flag("--quiet", options.is_quiet, "writes no log to standard error");
+}
+
+// Ranks start in other folders: what they are told must not depend on where the daemon was started.
+void make_absolute(std::filesystem::path& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (!path.empty() && !error)
+    path = absolute.lexically_normal();  // else the daemon says what is wrong with the path
+}
+
+Result<Log> open_log(const LogOptions& options) {
+  Log log;
+  if (options.is_quiet) log.quiet();
+  if (!options.file.empty()) TRY(log.open_file(options.file), "opening the log");
+  return log;
+}
+
+void add_coordinator(CLI::App& app, Chosen& chosen) {
+  struct Arguments {
+    coordinator::CoordinatorOptions options;
+    LogOptions log;
+    std::string lease;
+    std::string lease_margin;
+    std::string log_bytes_max;
+  };
+  auto given = std::make_shared<Arguments>();
+  auto& options = given->options;
+  options.state = ".paddock/coordinator";
+  options.store = ".paddock/store";
+  CLI::App* command = app.add_subcommand("coordinator", "the daemon that schedules: one a cluster");
+  command->add_option("--state", options.state, "its own folder: database and logs of ranks")
+      ->capture_default_str();
+  command->add_option("--store", options.store, "folder that all nodes see under the same path")
+      ->capture_default_str();
+  command->add_option("--bind", options.bind, "where it listens; port *: a free one")->capture_default_str();
+  command->add_option("--endpoint-file", options.endpoint_file,
+                      "written once it takes requests: its endpoint");
+  command->add_option("--lease", given->lease, "how long a worker may go unheard before its ranks end")
+      ->check(kDuration)
+      ->default_str(spec::format_duration(options.lease));
+  command->add_option("--lease-margin", given->lease_margin, "added to it until the node counts as lost")
+      ->check(kDuration)
+      ->default_str(spec::format_duration(options.lease_margin));
+  command->add_option("--log-bytes-max", given->log_bytes_max, "of one rank's output that are kept")
+      ->check(kSize)
+      ->default_str(spec::format_size({options.log_bytes_max}));
+  add_log_options(*command, given->log);
+  command->callback([given, &chosen] {
+    chosen.run = [given]() -> Result<int> {
+      coordinator::CoordinatorOptions& chosen_options = given->options;
+      make_absolute(chosen_options.state);
+      make_absolute(chosen_options.store);
+      if (const auto lease = spec::parse_duration(given->lease)) chosen_options.lease = *lease;
+      if (const auto margin = spec::parse_duration(given->lease_margin))
+        chosen_options.lease_margin = *margin;
+      if (const auto size = spec::parse_size(given->log_bytes_max))
+        chosen_options.log_bytes_max = size->bytes;
+      TRY_ASSIGN(const Log log, open_log(given->log), "coordinator");
+      TRY(coordinator::run_coordinator(chosen_options, log), "coordinator");
+      return kDone;
+    };
+  });
+}
+
+void add_worker(CLI::App& app, Chosen& chosen) {
+  struct Arguments {
+    worker::WorkerOptions options;
+    LogOptions log;
+    std::uint32_t cpus = 0;
+    std::string memory;
+    std::string stop_grace;
+  };
+  auto given = std::make_shared<Arguments>();
+  auto& options = given->options;
+  options.state = ".paddock/worker";
+  CLI::App* command = app.add_subcommand("worker", "the daemon that runs jobs: one a machine");
+  command->add_option("--coordinator", options.coordinator, "where it listens: tcp://HOST:PORT")->required();
+  command->add_option("--node", options.node, "its name in the cluster; without it the host's name");
+  command->add_option("--address", options.address,
+                      "where other nodes reach it; without it what faces the coordinator");
+  command->add_option("--state", options.state, "its own folder: logs and options of attempts")
+      ->capture_default_str();
+  command->add_option("--runner", options.runner,
+                      "runs the built-in kinds; without it paddock-run beside this program");
+  command->add_option("--cpus", given->cpus, "offered; without it what the machine allows")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--memory", given->memory, "offered, like 64GiB; without it what the machine allows")
+      ->check(kSize);
+  command->add_option("--gpus", options.gpus, "offered: all, none, or indexes as nvidia-smi lists them: 0,2")
+      ->capture_default_str();
+  command
+      ->add_option("--stop-grace", given->stop_grace,
+                   "how long ranks may save when this worker is asked to stop")
+      ->check(kDuration)
+      ->default_str(spec::format_duration(options.stop_grace));
+  command->add_option("--attempts-kept", options.attempts_kept, "ended attempts whose logs are kept")
+      ->capture_default_str();
+  add_log_options(*command, given->log);
+  command->callback([given, &chosen] {
+    chosen.run = [given]() -> Result<int> {
+      worker::WorkerOptions& chosen_options = given->options;
+      make_absolute(chosen_options.state);
+      make_absolute(chosen_options.runner);
+      if (given->cpus > 0) chosen_options.cpus = given->cpus;
+      if (const auto memory = spec::parse_size(given->memory)) chosen_options.memory_bytes = memory->bytes;
+      if (const auto grace = spec::parse_duration(given->stop_grace)) chosen_options.stop_grace = *grace;
+      TRY_ASSIGN(const Log log, open_log(given->log), "worker");
+      TRY(worker::run_worker(chosen_options, log), "worker");
+      return kDone;
+    };
+  });
+}
+
+int report(const Error& error, bool is_json) {
+  if (is_json) {
+    print_json({{"error", {{"code", std::string(name_of(error.code))}, {"message", error.message}}}});
+  } else {
+    // Problems of a graph are lines of their own, `file:line: …`, as editors understand them.
+    const bool is_list = error.code == Code::kInvalid && error.message.find('\n') != std::string::npos;
+    std::cerr << (is_list ? "" : "paddock: ") << error.message << std::endl;
+  }
+  return exit_code_of(error);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Paddock raises DINOv2 models on a cluster.", "paddock");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", PADDOCK_VERSION);
+  app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 5 no coordinator answers.");
+  Chosen chosen;
+  add_dev(app, chosen);
+  add_coordinator(app, chosen);
+  add_worker(app, chosen);
+  add_submit(app, chosen);
+  add_plan(app, chosen);
+  add_status(app, chosen);
+  add_logs(app, chosen);
+  add_cancel(app, chosen);
+  add_nodes(app, chosen);
+  add_checkpoints(app, chosen);
+  add_artifacts(app, chosen);
+  add_schema(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kWrongUsage;  // prints help, or what is wrong
+  }
+  const auto outcome = chosen.run();
+  return outcome ? *outcome : report(outcome.error(), chosen.is_json);
+}
+
+}  // namespace
+}  // namespace paddock::cli
+
+int main(int argc, char** argv) {
+  // Before anything else: the guard has no log, no thread and no parser.
+  if (argc > 1 && std::string_view(argv[1]) == "guard")
+    return paddock::worker::guard_main(argc - 1, argv + 1);
+  return paddock::cli::run(argc, argv);
+}

@@ -1,0 +1,54 @@
+#include <memory>
+
+#include "cli/answers.h"
+#include "cli/command.h"
+#include "cli/connection.h"
+#include "cli/output.h"
+
+namespace paddock::cli {
+namespace {
+
+std::string of(std::uint64_t free, std::uint64_t all) {
+  return std::to_string(free) + "/" + std::to_string(all);
+}
+
+Result<int> nodes(const Target& target, bool is_json) {
+  auto connection = Connection::open(target);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  const auto answer = connection->ask(wire::Message::NODES,
+                                      [](wire::Message::Builder message) { message.setNodesRequest(); });
+  if (!answer) return tl::unexpected<Error>(answer.error());
+  Json list = Json::array();
+  std::vector<Row> rows;
+  for (const auto node : answer->message().getNodes()) {
+    list.push_back(to_json(node));
+    std::string attempts;
+    for (const auto attempt : node.getAttempts())
+      attempts += (attempts.empty() ? "" : " ") + to_text(attempt);
+    rows.push_back({to_text(node.getName()), to_text(node.getState()), to_text(node.getAddress()),
+                    of(node.getCpusFree(), node.getCpus()),
+                    show_bytes(node.getMemoryBytesFree()) + " of " + show_bytes(node.getMemoryBytes()),
+                    std::to_string(node.getGpus().size()),
+                    show_seconds(static_cast<double>(node.getLastSeenMsAgo()) / 1000) + " ago", attempts});
+  }
+  if (is_json)
+    print_json({{"nodes", std::move(list)}});
+  else if (rows.empty())
+    print_text("no worker has joined yet\n");
+  else
+    print_text(table({"NODE", "STATE", "ADDRESS", "CPUS FREE", "MEMORY FREE", "GPUS", "SEEN", "RUNS"}, rows));
+  return kDone;
+}
+
+}  // namespace
+
+void add_nodes(CLI::App& app, Chosen& chosen) {
+  auto target = std::make_shared<Target>();
+  CLI::App* command = app.add_subcommand("nodes", "lists the machines and what runs on them");
+  add_target_options(*command, *target);
+  add_output_option(*command, chosen);
+  command->callback(
+      [target, &chosen] { chosen.run = [target, &chosen] { return nodes(*target, chosen.is_json); }; });
+}
+
+}  // namespace paddock::cli

@@ -1,0 +1,62 @@
+#include <memory>
+
+#include "cli/answers.h"
+#include "cli/command.h"
+#include "cli/connection.h"
+#include "cli/output.h"
+#include "cli/spec_file.h"
+
+namespace paddock::cli {
+namespace {
+
+struct Options {
+  Target target;
+  std::string file;
+};
+
+std::string joined(const Json& names) {
+  std::string text;
+  for (const Json& name : names) text += (text.empty() ? "" : ",") + name.get<std::string>();
+  return text;
+}
+
+Result<int> plan(const Options& options, bool is_json) {
+  auto file = read_spec_file(options.file);
+  if (!file) return tl::unexpected<Error>(file.error());
+  auto connection = Connection::open(options.target);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  const auto answer = connection->ask(wire::Message::PLANNED, [&](wire::Message::Builder message) {
+    auto submission = message.initPlan();
+    submission.setSpec(file->text);
+    submission.setFile(file->name);
+  });
+  if (!answer) return tl::unexpected<Error>(answer.error());
+  Json jobs = Json::array();
+  for (const auto job : answer->message().getPlanned().getJobs()) jobs.push_back(to_json(job));
+  if (is_json) {
+    print_json({{"jobs", std::move(jobs)}});
+    return kDone;
+  }
+  std::vector<Row> rows;
+  for (const Json& job : jobs) {
+    rows.push_back({text_of(job, "job"), text_of(job, "kind"),
+                    std::to_string(job["ranks"].get<std::uint32_t>()), joined(job["needs"]),
+                    job["cached"] == true ? "done already (cache)" : plain(text_of(job, "placement"))});
+  }
+  print_text(table({"JOB", "KIND", "RANKS", "NEEDS", "WOULD"}, rows));
+  return kDone;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("plan", "shows what would run and where, without running it");
+  command->add_option("FILE", options->file, "the graph, YAML or JSON; - for standard input")->required();
+  add_target_options(*command, options->target);
+  add_output_option(*command, chosen);
+  command->callback(
+      [options, &chosen] { chosen.run = [options, &chosen] { return plan(*options, chosen.is_json); }; });
+}
+
+}  // namespace paddock::cli

@@ -1,0 +1,52 @@
+#include "jobs/checkpoint_writer.h"
+
+#include <algorithm>
+
+#include "jobs/tensors.h"
+#include "jobs/value_or_throw.h"
+
+namespace paddock::jobs {
+
+CheckpointWriter::CheckpointWriter(const std::filesystem::path& run_dir, std::uint64_t fence,
+                                   std::int64_t keep, ReportChannel& report)
+    : run_dir_(run_dir), keep_(static_cast<std::size_t>(keep)), report_(report), fence_(fence) {
+  if (fence == 0) {
+    const auto owner = value_or_throw(storage::owner_of_run(disk_, run_dir_), "taking the run over");
+    fence_ = Fence{std::max<std::uint64_t>(owner.value_or(Fence{1}).value, 1)};
+  }
+  value_or_throw(storage::claim_run(disk_, run_dir_, fence_), "claiming the run " + run_dir_.string());
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (pending_.valid()) pending_.wait();
+}
+
+void CheckpointWriter::write(Snapshot snapshot) {
+  finish();
+  pending_ =
+      std::async(std::launch::async, [this, snapshot = std::move(snapshot)] { return write_now(snapshot); });
+}
+
+std::optional<storage::CheckpointInfo> CheckpointWriter::finish() {
+  if (pending_.valid()) newest_ = pending_.get();
+  return newest_;
+}
+
+storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot) {
+  storage::CheckpointContent content;
+  content.step = snapshot.step;
+  content.fence = fence_;
+  content.state = snapshot.state;
+  for (const auto& [file, tensors] : snapshot.files) {
+    std::vector<storage::TensorBytes> bytes;
+    for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
+    content.files.emplace_back(file, std::move(bytes));
+  }
+  const auto info =
+      value_or_throw(storage::write_checkpoint(disk_, run_dir_, content), "writing a checkpoint");
+  report_.checkpoint(info.step, info.path.string(), info.hash, info.bytes);
+  value_or_throw(storage::prune_checkpoints(disk_, run_dir_, keep_), "removing old checkpoints");
+  return info;
+}
+
+}  // namespace paddock::jobs

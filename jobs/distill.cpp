@@ -1,0 +1,40 @@
+#include "jobs/distill.h"
+
+#include <stdexcept>
+
+#include "jobs/model_checkpoint.h"
+
+namespace paddock::jobs {
+
+TrainingPlan distill_plan(const spec::DistillOptions& options) {
+  LoadedNetworks teacher = load_networks(options.teacher);
+  if (teacher.options.backbone.patch_size != options.student.patch_size)
+    throw std::invalid_argument(
+        "student.patch_size is " + std::to_string(options.student.patch_size) + ", must be the teacher's " +
+        std::to_string(teacher.options.backbone.patch_size) + ": they are compared patch by patch");
+  TrainingPlan plan;
+  plan.kind = "distill";
+  plan.options = spec::distill_table().to_json(options);
+  plan.data = options.data;
+  plan.batch_size = options.batch_size;
+  plan.seed = static_cast<std::uint64_t>(options.seed);
+  plan.crops = options.crops;
+  plan.augment = options.augment;
+  plan.loss = options.loss;
+  plan.schedule = options.schedule;
+  plan.run = options.run;
+  plan.mask_probability = 0;
+  plan.student.backbone = backbone_options(options.student, options.crops.global_size);
+  plan.student.dino_head = head_options(options.dino_head);
+  plan.student.dino_head.prototypes = teacher.options.dino_head.prototypes;
+  if (teacher.options.ibot_head) {
+    plan.student.ibot_head = head_options(options.ibot_head);
+    plan.student.ibot_head->prototypes = teacher.options.ibot_head->prototypes;
+  }
+  plan.frozen_teacher = std::move(teacher.options);
+  plan.frozen_weights = std::move(teacher.weights);
+  plan.frozen_hash = std::move(teacher.hash);
+  return plan;
+}
+
+}  // namespace paddock::jobs

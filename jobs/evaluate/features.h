@@ -1,0 +1,40 @@
+// jobs/evaluate/features.h – what a frozen backbone says about pictures: features for the protocols, maps for
+// the report. The backbone runs in evaluation: no gradient, no dropped paths, no masks. Pictures are squares
+// of one size, a multiple of the patch. Threads: one caller; batches are shared out to `threads`, each computed by one, so values do not depend on them.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "data/image.h"
+#include "jobs/evaluate/feature_table.h"
+#include "jobs/evaluate/report.h"
+#include "model/vision_transformer.h"
+
+namespace paddock::evaluate {
+
+// Pictures as a batch the backbone takes: ImageNet's mean and deviation, [B, 3, S, S] float32.
+torch::Tensor as_batch_BCHW(const std::vector<const data::Image*>& pictures);
+
+// The class token after the last norm, or with the mean of the patch tokens behind it (`features` =
+// "cls_patchmean"). `progress` is called after each batch with the pictures done.
+FeatureTable features_of(const model::VisionTransformer& backbone,
+                         const std::vector<const data::Image*>& pictures, const std::string& features,
+                         std::size_t batch, const std::function<void(std::size_t)>& progress);
+
+// Attention of the last block from the class token and each register to the patches; the columns of class
+// token and registers are left out, the rest is not renormalised. One map a head, one pixel a patch.
+AttentionRow attention_of(const model::VisionTransformer& backbone, const data::Image& picture,
+                          const std::string& source);
+
+// Joint principal components of the normed patch tokens of all pictures. The first splits foreground from
+// background at zero; its sign is arbitrary, so foreground is the side with the smaller share of the
+// pictures' borders. Three components of the foreground alone, each from its 2nd to its 98th percentile, are
+// red, green and blue.
+ComponentsRow components_of(const model::VisionTransformer& backbone,
+                            const std::vector<const data::Image*>& pictures);
+
+}  // namespace paddock::evaluate

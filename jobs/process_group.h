@@ -1,0 +1,19 @@
+// jobs/process_group.h – the ranks of an attempt over c10d: a TCPStore where they meet, Gloo between them.
+// Threads: one owner. Each operation has a timeout, since a peer that was stopped or cut off answers nothing: then, and
+// when a peer is gone, the operation throws std::runtime_error and the attempt is over.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "jobs/rank_environment.h"
+#include "model/collective.h"
+
+namespace paddock::jobs {
+
+// Waits for the other ranks, at most `timeout`. world 1: no network at all. Tensors may be on a GPU: they are carried over
+// the CPU.
+std::unique_ptr<model::Collective> join_process_group(const RankEnvironment& environment,
+                                                      std::chrono::milliseconds timeout);
+
+}  // namespace paddock::jobs

@@ -1,0 +1,34 @@
+// jobs/spec/document.h – YAML text (JSON is YAML) to JSON values, remembering the line of every key.
+// Bounded against hostile text: depth, number of nodes with aliases expanded, size. Plain scalars are typed
+// as YAML's core schema says (`true`, `12`, `1e-3`, `null`); quoted ones are text. Duplicate keys are
+// refused. Threads: pure functions. Errors: values; yaml-cpp's exceptions end in document.cpp.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "jobs/spec/option_rule.h"
+
+namespace paddock::spec {
+
+inline constexpr std::size_t kDocumentDepthMax = 64;
+inline constexpr std::size_t kDocumentNodesMax = 300'000;  // 64 bytes of text weigh as much as a node
+
+struct Document {
+  Json value;
+  std::map<std::string, int> lines;  // "jobs.pretrain.with.steps" → from 1
+  std::map<std::string, std::vector<std::string>>
+      order;  // keys as written of the maps down to depth 2: "", "jobs"
+
+  // The line of the key, or of the nearest key around it; 1 for the whole.
+  int line_of(std::string_view path) const;
+};
+
+// kInvalid: `file:line: what is wrong`.
+Result<Document> read_document(std::string_view text, const std::string& file);
+
+}  // namespace paddock::spec

@@ -1,0 +1,175 @@
+#include "jobs/spec/graph_spec.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+
+namespace paddock::spec {
+namespace {
+
+// Any JSON map: what it must hold is the job kind's business.
+Rule<Json> map_rule() {
+  Rule<Json> rule;
+  rule.allowed = "a map";
+  rule.schema = Json{{"type", "object"}};
+  rule.read = [](const Json& json) { return json.is_object() ? std::optional(json) : std::nullopt; };
+  return rule;
+}
+
+OptionTable<Resources> resources_table() {
+  constexpr auto kRanksMax = static_cast<std::int64_t>(limits::kRanksPerAttemptMax);
+  return OptionTable<Resources>()
+      .optional("nodes", &Resources::nodes, Between{std::int64_t{1}, kRanksMax},
+                "machines, all of them at once or none")
+      .optional("ranks_per_node", &Resources::ranks_per_node, Between{std::int64_t{1}, kRanksMax},
+                "processes on each node; without it one a GPU, or one where there are none")
+      .optional("gpus", &Resources::gpus, Between{0, 1024}, "of each node, shared out evenly to its ranks")
+      .optional("cpus", &Resources::cpus, Between{1, 4096}, "cores of each rank")
+      .optional("memory", &Resources::memory, Between{ByteSize{0}, ByteSize{1ull << 50}},
+                "of each rank; it is ended when it takes more; 0B: no limit and nothing set aside")
+      .check([](const Resources& resources, Problems& problems) {
+        const std::int64_t ranks = resources.ranks_on_a_node();
+        if (resources.gpus > 0 && resources.gpus % ranks != 0) {
+          problems.push_back({"gpus", "is " + std::to_string(resources.gpus) +
+                                          ", must be a multiple of ranks_per_node (" + std::to_string(ranks) +
+                                          ")"});
+        }
+        if (resources.ranks() > kRanksMax) {
+          problems.push_back({"", "asks for " + std::to_string(resources.ranks()) +
+                                      " ranks, must be at most " + std::to_string(kRanksMax)});
+        }
+      });
+}
+
+OptionTable<Retry> retry_table() {
+  return OptionTable<Retry>()
+      .optional("limit", &Retry::limit, Between{0, limits::kRetriesMax},
+                "failed attempts that are followed by another; lost nodes do not count")
+      .optional("backoff", &Retry::backoff, Between{Millis(0), limits::kBackoffMax},
+                "pause before the second attempt")
+      .optional("factor", &Retry::factor, Between{1.0, 10.0},
+                "each later pause is this much longer, up to an hour");
+}
+
+OptionTable<JobSpec> make_job_table() {
+  return OptionTable<JobSpec>()
+      .required("kind", &JobSpec::kind, "what the job does")
+      .optional("needs", &JobSpec::needs, "jobs that must succeed first; references add theirs by themselves")
+      .optional("with", &JobSpec::with, map_rule(), "options of the kind")
+      .group("resources", &JobSpec::resources, resources_table(), "what its ranks run on")
+      .group("retry", &JobSpec::retry, retry_table(), "what happens after a failure")
+      .optional("grace", &JobSpec::grace, Between{Millis(0), Millis(std::chrono::hours(1))},
+                "between the request to stop (SIGTERM) and the end (SIGKILL)")
+      .optional("command", &JobSpec::command,
+                "kind command: program and arguments; no shell unless you name one")
+      .optional("environment", &JobSpec::environment, "variables added to those of docs/rank-protocol.md");
+}
+
+// Depth-first over `needs` without recursion: a graph may be one long chain.
+enum class Mark { kNew, kOpen, kDone };
+
+}  // namespace
+
+const OptionTable<JobSpec>& job_table() {
+  static const auto table = make_job_table();
+  return table;
+}
+
+bool is_name(std::string_view text) {
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return !text.empty() && text.size() <= limits::kNameBytesMax && text.front() != '.' &&
+         std::all_of(text.begin(), text.end(), is_allowed);
+}
+
+Json to_json(const JobSpec& job) {
+  Json json = job_table().to_json(job);
+  json["name"] = job.name;
+  return json;
+}
+
+Result<JobSpec> job_from_json(const Json& json) {
+  if (!json.is_object() || !json.contains("name") || !json["name"].is_string()) {
+    return fail(Code::kCorrupt, "the record of a job has no name");
+  }
+  Json keys = json;
+  const auto name = keys["name"].get<std::string>();
+  keys.erase("name");
+  auto job = job_table().parse(keys);
+  if (!job) {
+    const Problem& first = job.error().front();
+    return fail(Code::kCorrupt, "the record of job " + name + ": " + first.path + ": " + first.message);
+  }
+  job->name = name;
+  return *std::move(job);
+}
+
+Json to_json(const GraphSpec& graph) {
+  Json jobs = Json::array();
+  for (const JobSpec& job : graph.jobs) jobs.push_back(to_json(job));
+  return Json{{"name", graph.name},
+              {"tenant", graph.tenant},
+              {"priority", graph.priority},
+              {"jobs", std::move(jobs)}};
+}
+
+Result<GraphSpec> graph_from_json(const Json& json) {
+  const auto has = [&](const char* key, auto is_right) { return json.contains(key) && is_right(json[key]); };
+  if (!json.is_object() || !has("name", [](const Json& j) { return j.is_string(); }) ||
+      !has("tenant", [](const Json& j) { return j.is_string(); }) ||
+      !has("priority", [](const Json& j) { return j.is_number_integer(); }) ||
+      !has("jobs", [](const Json& j) { return j.is_array(); })) {
+    return fail(Code::kCorrupt, "the record of a graph lacks name, tenant, priority or jobs");
+  }
+  GraphSpec graph;
+  graph.name = json["name"].get<std::string>();
+  graph.tenant = json["tenant"].get<std::string>();
+  graph.priority = json["priority"].get<std::int64_t>();
+  for (const Json& each : json["jobs"]) {
+    TRY_ASSIGN(JobSpec job, job_from_json(each), "reading graph " + graph.name);
+    graph.jobs.push_back(std::move(job));
+  }
+  return graph;
+}
+
+std::vector<std::string> find_cycle(const std::vector<JobSpec>& jobs) {
+  std::map<std::string_view, std::size_t> index;
+  for (std::size_t i = 0; i < jobs.size(); ++i) index.emplace(jobs[i].name, i);
+  std::vector<Mark> marks(jobs.size(), Mark::kNew);
+  struct Step {
+    std::size_t job;
+    std::size_t next_need = 0;
+  };
+  for (std::size_t start = 0; start < jobs.size(); ++start) {
+    if (marks[start] != Mark::kNew) continue;
+    std::vector<Step> path = {{start}};
+    marks[start] = Mark::kOpen;
+    while (!path.empty()) {
+      Step& step = path.back();
+      const JobSpec& job = jobs[step.job];
+      if (step.next_need == job.needs.size()) {
+        marks[step.job] = Mark::kDone;
+        path.pop_back();
+        continue;
+      }
+      const auto need = index.find(job.needs[step.next_need++]);
+      if (need == index.end() || marks[need->second] == Mark::kDone) continue;
+      if (marks[need->second] == Mark::kNew) {
+        marks[need->second] = Mark::kOpen;
+        path.push_back({need->second});
+        continue;
+      }
+      auto from =
+          std::find_if(path.begin(), path.end(), [&](const Step& each) { return each.job == need->second; });
+      std::vector<std::string> cycle;
+      for (; from != path.end(); ++from) cycle.push_back(jobs[from->job].name);
+      cycle.push_back(jobs[need->second].name);
+      return cycle;
+    }
+  }
+  return {};
+}
+
+}  // namespace paddock::spec

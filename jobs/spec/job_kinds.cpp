@@ -1,0 +1,67 @@
+#include "jobs/spec/job_kinds.h"
+
+#include "jobs/spec/curate.h"
+#include "jobs/spec/distill.h"
+#include "jobs/spec/evaluate.h"
+#include "jobs/spec/nearest.h"
+#include "jobs/spec/pretrain.h"
+
+namespace paddock::spec {
+namespace {
+
+struct NoOptions {};
+
+// `table`: a function that returns the kind's OptionTable.
+template <typename Table>
+JobKind kind(std::string name, std::string doc, std::vector<std::string> artifacts, Table table) {
+  JobKind kind{std::move(name), std::move(doc), std::move(artifacts), true, false, 1, {}, {}};
+  kind.resolve = [table](const Json& with) -> tl::expected<Json, Problems> {
+    const auto options = table().parse(with);
+    if (!options) return tl::unexpected<Problems>(options.error());
+    return table().to_json(*options);
+  };
+  kind.schema = [table] { return table().json_schema(); };
+  return kind;
+}
+
+const OptionTable<NoOptions>& command_table() {
+  static const OptionTable<NoOptions> table;
+  return table;
+}
+
+std::vector<JobKind> make_job_kinds() {
+  std::vector<JobKind> kinds;
+  kinds.push_back(kind("curate", "makes a dataset from a folder of pictures", {"dataset"}, curate_table));
+  kinds.push_back(kind("pretrain", "raises a backbone from a dataset without labels", {"checkpoint", "run"},
+                       pretrain_table));
+  kinds.back().is_layout_in_key = true;  // sums over ranks depend on their number
+  kinds.push_back(kind("distill", "raises a smaller student by a finished teacher", {"checkpoint", "run"},
+                       distill_table));
+  kinds.back().is_layout_in_key = true;
+  kinds.push_back(kind("evaluate", "measures models and writes a report", {"report"}, evaluate_table));
+  kinds.push_back(kind(std::string(kCommandKind), "runs any program", {}, command_table));
+  kinds.back().is_cacheable = false;
+  return kinds;
+}
+
+}  // namespace
+
+const std::vector<JobKind>& job_kinds() {
+  static const auto kinds = make_job_kinds();
+  return kinds;
+}
+
+const JobKind* find_job_kind(std::string_view name) {
+  for (const JobKind& kind : job_kinds()) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> job_kind_names() {
+  std::vector<std::string> names;
+  for (const JobKind& kind : job_kinds()) names.push_back(kind.name);
+  return names;
+}
+
+}  // namespace paddock::spec

@@ -1,0 +1,35 @@
+// jobs/spec/job_kinds.h – the kinds of job there are: their options, artifacts and what the cache may know of
+// them. A new kind is its own <kind>.h with a table, and one entry in job_kinds.cpp. Threads: constants.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "jobs/spec/option_table.h"
+
+namespace paddock::spec {
+
+inline constexpr std::string_view kCommandKind = "command";
+
+struct JobKind {
+  std::string name;
+  std::string doc;                     // one sentence
+  std::vector<std::string> artifacts;  // names that references may use; empty: any, the job itself decides
+  bool is_cacheable = false;           // a function of its options: equal stage keys are equal results
+  bool is_layout_in_key = false;       // the number of ranks changes the result
+  std::int64_t format_version = 1;     // raised when the same options would give another result
+  // `with` → options with all defaults, or every problem. References pass as text.
+  std::function<tl::expected<Json, Problems>(const Json& with)> resolve;
+  std::function<Json()> schema;  // of `with`
+};
+
+const std::vector<JobKind>& job_kinds();
+// nullptr: no such kind.
+const JobKind* find_job_kind(std::string_view name);
+std::vector<std::string> job_kind_names();
+
+}  // namespace paddock::spec

@@ -1,0 +1,332 @@
+#include "jobs/spec/parse.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/limits.h"
+#include "jobs/spec/document.h"
+#include "jobs/spec/job_kinds.h"
+#include "jobs/spec/references.h"
+
+namespace paddock::spec {
+namespace {
+
+struct Head {
+  std::string graph;
+  std::string tenant = GraphSpec().tenant;
+  std::int64_t priority = 0;
+  std::map<std::string, Json> jobs;
+};
+
+Rule<std::map<std::string, Json>> jobs_rule() {
+  Rule<std::map<std::string, Json>> rule;
+  rule.allowed = "a map from names to jobs, 1 to " + std::to_string(limits::kJobsPerGraphMax);
+  rule.schema = Json{{"type", "object"}};
+  rule.read = [](const Json& json) -> std::optional<std::map<std::string, Json>> {
+    if (!json.is_object() || json.empty() || json.size() > limits::kJobsPerGraphMax) return std::nullopt;
+    return json.get<std::map<std::string, Json>>();
+  };
+  return rule;
+}
+
+const std::string kNameAllowed =
+    "letters, digits and ._- (no dot in front), at most " + std::to_string(limits::kNameBytesMax);
+
+Rule<std::string> name_rule() {
+  Rule<std::string> rule = text_rule({});
+  rule.allowed = kNameAllowed;
+  rule.schema["maxLength"] = limits::kNameBytesMax;
+  rule.schema["pattern"] = "^[A-Za-z0-9_-][A-Za-z0-9._-]*$";
+  rule.read = [](const Json& json) -> std::optional<std::string> {
+    if (!json.is_string() || !is_name(json.get_ref<const std::string&>())) return std::nullopt;
+    return json.get<std::string>();
+  };
+  return rule;
+}
+
+const OptionTable<Head>& head_table() {
+  static const auto table =
+      OptionTable<Head>()
+          .required("graph", &Head::graph, name_rule(), "name of the graph; need not be unique")
+          .optional("tenant", &Head::tenant, name_rule(), "who is charged")
+          .optional("priority", &Head::priority, Between{-1000, 1000},
+                    "of two graphs that wait, the higher goes first")
+          .required("jobs", &Head::jobs, jobs_rule(), "the jobs by name");
+  return table;
+}
+
+// What the design promises for later and users may try now.
+const std::map<std::string, std::string> kNotYet = {
+    {"schedule", "is not supported yet, leave it out: submit the graph from cron or a timer"},
+    {"matrix", "is not supported yet, leave it out: write one job for each value"},
+    {"time_limit", "is not supported yet, leave it out: paddock cancel ends a graph"},
+};
+
+void say_not_yet(Problems& problems) {
+  for (Problem& problem : problems) {
+    const std::size_t dot = problem.path.rfind('.');
+    const auto later = kNotYet.find(dot == std::string::npos ? problem.path : problem.path.substr(dot + 1));
+    if (later != kNotYet.end() && problem.message.starts_with("is not known"))
+      problem.message = later->second;
+  }
+}
+
+class Checker {
+ public:
+  explicit Checker(Document document) : document_(std::move(document)) {}
+
+  std::optional<GraphSpec> check() {
+    const auto head = head_table().parse(document_.value);
+    if (!head) {
+      add("", head.error());
+      say_not_yet(problems_);
+    }
+    // The jobs are looked at even when the head is wrong, so that everything is told at once.
+    const Json empty = Json::object();
+    const bool has_jobs = document_.value.is_object() && document_.value.contains("jobs");
+    jobs_json_ = has_jobs && document_.value["jobs"].is_object() ? document_.value["jobs"] : empty;
+    GraphSpec graph;
+    if (jobs_json_.size() <= limits::kJobsPerGraphMax) {
+      for (const std::string& name : document_.order["jobs"]) {
+        if (!has_enough()) check_job(name, graph.jobs);
+      }
+    }
+    if (const auto cycle = find_cycle(graph.jobs); !cycle.empty()) add_cycle(cycle);
+    if (!head || !problems_.empty()) return std::nullopt;
+    graph.name = head->graph;
+    graph.tenant = head->tenant;
+    graph.priority = head->priority;
+    return graph;
+  }
+
+  // One line a problem, in the order of the file.
+  std::string message(const std::string& file) const {
+    std::vector<std::pair<int, std::string>> lines;
+    for (const Problem& problem : problems_) {
+      const int line = document_.line_of(problem.path);
+      const std::string key = problem.path.empty() ? "the graph" : problem.path;
+      lines.emplace_back(line, file + ":" + std::to_string(line) + ": " + key + ": " + problem.message);
+    }
+    std::stable_sort(lines.begin(), lines.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::string text;
+    for (std::size_t i = 0; i < lines.size() && i < kProblemsMax; ++i)
+      text += (i > 0 ? "\n" : "") + lines[i].second;
+    if (lines.size() > kProblemsMax) text += "\n" + file + ": and more problems";
+    return text;
+  }
+
+ private:
+  // Bounds the work as well as the message: the coordinator parses in its one thread.
+  static constexpr std::size_t kProblemsMax = 200;
+  static constexpr std::size_t kJobsSuggestedFromMax = 500;
+
+  bool has_enough() const { return problems_.size() > kProblemsMax; }
+
+  void add(std::string_view parent, const Problems& problems) {
+    for (const Problem& problem : problems)
+      problems_.push_back({join_path(parent, problem.path), problem.message});
+  }
+  void add(std::string path, std::string message) {
+    problems_.push_back({std::move(path), std::move(message)});
+  }
+
+  void add_cycle(const std::vector<std::string>& cycle) {
+    std::string text;
+    for (const std::string& job : cycle) text += (text.empty() ? "" : " → ") + job;
+    add("jobs." + cycle.front() + ".needs",
+        "makes a circle: " + text + "; must lead from earlier jobs to later ones only");
+  }
+
+  void check_job(const std::string& name, std::vector<JobSpec>& jobs) {
+    const std::string path = "jobs." + name;
+    if (!is_name(name)) add(path, "is not a name, must be " + kNameAllowed);
+    const Json& json = jobs_json_[name];
+    auto job = job_table().parse(json);
+    if (!job) {
+      Problems problems = job.error();
+      say_not_yet(problems);
+      add(path, problems);
+    }
+    std::optional<Json> with;
+    if (json.is_object() && json.contains("kind") && json["kind"].is_string()) with = check_kind(path, json);
+    // Needs and references are looked at even when other keys are wrong.
+    JobSpec readable = job ? *job : readable_part(json);
+    readable.name = name;
+    if (with) readable.with = *std::move(with);
+    check_needs(path, readable);
+    check_references(path, readable);
+    if (job) jobs.push_back(std::move(readable));
+  }
+
+  // Of a job with wrong keys, those that may hold needs and references and are right.
+  static JobSpec readable_part(const Json& json) {
+    Json part{{"kind", ""}};
+    for (const char* key : {"needs", "with", "command", "environment"}) {
+      if (!json.is_object() || !json.contains(key)) continue;
+      Json with_key = part;
+      with_key[key] = json[key];
+      if (job_table().parse(with_key)) part = std::move(with_key);
+    }
+    return job_table().parse(part).value_or(JobSpec());
+  }
+
+  // The options of the kind, resolved.
+  std::optional<Json> check_kind(const std::string& path, const Json& job) {
+    const auto name = job["kind"].get<std::string>();
+    const JobKind* kind = find_job_kind(name);
+    if (kind == nullptr) {
+      std::string text = "is " + shown(name) + ", must be one of: " + enumerate(job_kind_names());
+      if (const auto meant = nearest(name, job_kind_names())) text += "; did you mean `" + *meant + "`?";
+      add(path + ".kind", std::move(text));
+      return std::nullopt;
+    }
+    const bool has_command = job.contains("command") && !job["command"].empty();
+    if (name == kCommandKind && !has_command) {
+      add(path + ".command", "is missing, must be a list: the program and its arguments");
+    }
+    if (name != kCommandKind && has_command) {
+      add(path + ".command", "is only for jobs of kind command; the options of " + name + " go into `with`");
+    }
+    const Json given = job.contains("with") ? job["with"] : Json::object();
+    if (!given.is_object()) return std::nullopt;  // told by the job's own table
+    if (name == kCommandKind && !given.empty()) {
+      add(path + ".with", "is not for jobs of kind command; use `command` and `environment`");
+      return std::nullopt;
+    }
+    auto options = kind->resolve(given);
+    if (!options) {
+      add(path + ".with", options.error());
+      return std::nullopt;
+    }
+    return *std::move(options);
+  }
+
+  void check_needs(const std::string& path, const JobSpec& job) {
+    std::set<std::string> seen;
+    for (const std::string& need : job.needs) {
+      if (has_enough()) return;
+      if (need == job.name)
+        add(path + ".needs", "names the job itself");
+      else if (!jobs_json_.contains(need))
+        add(path + ".needs", unknown_job(need));
+      else if (!seen.insert(need).second)
+        add(path + ".needs", "names `" + need + "` twice");
+    }
+  }
+
+  // Also adds the jobs referred to, to the needs.
+  void check_references(const std::string& path, JobSpec& job) {
+    check_syntax(path + ".with", job.with);
+    std::set<std::string> needs(job.needs.begin(), job.needs.end());
+    for (const Reference& reference : references_of(job)) {
+      if (has_enough()) return;
+      const std::string problem = problem_of(job, reference);
+      if (!problem.empty()) {
+        add(where_used(path, reference), "`${" + reference.job + "." + reference.artifact + "}`" + problem);
+      } else if (needs.insert(reference.job).second) {
+        job.needs.push_back(reference.job);
+      }
+    }
+  }
+
+  // What is wrong with a reference; empty: nothing.
+  std::string problem_of(const JobSpec& job, const Reference& reference) const {
+    if (reference.job == job.name) return " refers to the job itself";
+    const auto target = jobs_json_.find(reference.job);
+    if (target == jobs_json_.end()) return ": " + unknown_job(reference.job);
+    if (!target->is_object() || !target->contains("kind") || !(*target)["kind"].is_string()) return "";
+    const JobKind* kind = find_job_kind((*target)["kind"].get<std::string>());
+    if (kind == nullptr || kind->artifacts.empty()) return "";
+    const auto& known = kind->artifacts;
+    if (std::find(known.begin(), known.end(), reference.artifact) != known.end()) return "";
+    return ": a job of kind " + kind->name + " has no such artifact, must be one of: " + enumerate(known);
+  }
+
+  void check_syntax(const std::string& path, const Json& value) {
+    if (value.is_string()) {
+      const auto found = references_in(value.get_ref<const std::string&>(), Place::kOptions);
+      if (!found) add(path, found.error().message);
+    } else if (value.is_object()) {
+      for (const auto& [key, element] : value.items()) check_syntax(join_path(path, key), element);
+    } else if (value.is_array()) {
+      for (const Json& element : value) check_syntax(path, element);
+    }
+  }
+
+  // The key whose text holds the reference: the nearest that has a line.
+  std::string where_used(const std::string& path, const Reference& reference) const {
+    const std::string text = "${" + reference.job + "." + reference.artifact + "}";
+    const std::string name = path.substr(std::string_view("jobs.").size());
+    return path_of_text(path, jobs_json_[name], text).value_or(path);
+  }
+  static std::optional<std::string> path_of_text(const std::string& path, const Json& value,
+                                                 const std::string& text) {
+    if (value.is_string()) {
+      return value.get_ref<const std::string&>().find(text) == std::string::npos ? std::nullopt
+                                                                                 : std::optional(path);
+    }
+    if (value.is_object()) {
+      for (const auto& [key, element] : value.items()) {
+        if (auto found = path_of_text(join_path(path, key), element, text)) return found;
+      }
+    } else if (value.is_array()) {
+      for (const Json& element : value) {
+        if (auto found = path_of_text(path, element, text)) return found;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::string unknown_job(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& [job, ignored] : jobs_json_.items()) names.push_back(job);
+    std::string text = "no job is called " + shown(name);
+    const bool is_few = names.size() <= kJobsSuggestedFromMax;
+    if (const auto meant = is_few ? nearest(name, names) : std::nullopt)
+      return text + "; did you mean `" + *meant + "`?";
+    return text + "; there are: " + enumerate(names);
+  }
+
+  Document document_;
+  Json jobs_json_ = Json::object();
+  Problems problems_;
+};
+
+}  // namespace
+
+Result<GraphSpec> parse_graph(std::string_view text, const std::string& file) {
+  auto document = read_document(text, file);
+  if (!document) return tl::unexpected<Error>(std::move(document).error());
+  Checker checker(*std::move(document));
+  auto graph = checker.check();
+  if (!graph) return fail(Code::kInvalid, checker.message(file));
+  return *std::move(graph);
+}
+
+Json submission_schema() {
+  Json job = job_table().json_schema();
+  job["properties"]["kind"]["enum"] = job_kind_names();
+  Json cases = Json::array();
+  for (const JobKind& kind : job_kinds()) {
+    Json then{{"properties", {{"with", kind.schema()}}}, {"description", kind.doc}};
+    if (kind.name == kCommandKind)
+      then["required"] = Json::array({"command"});
+    else if (kind.schema().contains("required"))
+      then["required"] = Json::array({"with"});
+    cases.push_back(
+        Json{{"if", {{"properties", {{"kind", {{"const", kind.name}}}}}}}, {"then", std::move(then)}});
+  }
+  job["allOf"] = std::move(cases);
+  Json schema = head_table().json_schema();
+  Json& jobs = schema["properties"]["jobs"];
+  jobs["propertyNames"] = name_rule().schema;
+  jobs["minProperties"] = 1;
+  jobs["maxProperties"] = limits::kJobsPerGraphMax;
+  jobs["additionalProperties"] = std::move(job);
+  schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
+  schema["title"] = "A graph of jobs for Paddock";
+  return schema;
+}
+
+}  // namespace paddock::spec

@@ -1,0 +1,62 @@
+// jobs/training.h – the loop that pretrain and distill share: batches in, a moving average of the student out.
+// The run's folder: checkpoints/, metrics.jsonl (a line a step, the same bits however often the run was killed),
+// timing.jsonl (seconds, which differ), heldout.jsonl (loss on the test split), attempts.jsonl (who began where).
+// Promise: killed at any instant and started again with the same options on the same number of ranks and threads, a run
+// ends in the same bits as one that was never killed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jobs/rank_environment.h"
+#include "jobs/report_channel.h"
+#include "jobs/spec/training.h"
+#include "model/collective.h"
+#include "model/headed_backbone.h"
+
+namespace paddock::jobs {
+
+// A job's options as the loop needs them.
+struct TrainingPlan {
+  std::string kind;        // "pretrain", "distill"
+  nlohmann::json options;  // resolved, stored with the run
+  std::string data;
+  std::int64_t batch_size = 0;
+  std::uint64_t seed = 0;
+  spec::CropsSpec crops;
+  spec::AugmentSpec augment;
+  spec::LossSpec loss;
+  spec::ScheduleSpec schedule;
+  spec::RunSpec run;
+  double mask_probability =
+      0;  // 0: nothing is hidden and the iBOT loss looks at every patch of the global crops
+  std::vector<double> mask_ratio{.1, .5};
+  model::HeadedBackboneOptions student;
+  // A finished teacher that stays as it is; none: the moving average of the student teaches it.
+  std::optional<model::HeadedBackboneOptions> frozen_teacher;
+  model::TensorMap frozen_weights;  // "backbone.…", "dino_head.…"
+  std::string frozen_hash;          // identity of the teacher's checkpoint
+};
+
+struct TrainingHooks {
+  std::function<void(std::int64_t step)> after_step;  // tests throw here, to be killed
+};
+
+enum class TrainingEnd { kFinished, kStopped };  // kStopped: asked to, after saving
+
+// Runs or resumes the run in `dir` to its end. Collective: every rank calls it. Rank 0 writes.
+// Throws std::invalid_argument when the options fit neither the data nor the run in `dir`, std::runtime_error for the world
+// and when the losses stay without a finite value.
+TrainingEnd train(const TrainingPlan& plan, const std::filesystem::path& dir,
+                  const RankEnvironment& environment, model::Collective& ranks, ReportChannel& report,
+                  const TrainingHooks& hooks = {});
+
+model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& backbone, std::int64_t image_size);
+model::DinoHeadOptions head_options(const spec::HeadSpec& head);
+
+}  // namespace paddock::jobs

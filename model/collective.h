@@ -1,0 +1,38 @@
+// model/collective.h – what the ranks of a run do together. OneRank is the form for a rank alone; jobs/process_group.h has
+// the one over c10d.
+// Every rank calls every operation in the same order; results are the same bits on all ranks and on every repetition.
+// In place on contiguous tensors. Throws std::runtime_error when a peer is gone or an operation times out.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+
+namespace paddock::model {
+
+class Collective {
+ public:
+  virtual ~Collective() = default;
+  virtual std::int64_t rank() const = 0;
+  virtual std::int64_t ranks() const = 0;
+  virtual void all_reduce_sum(torch::Tensor& tensor) = 0;
+  virtual void all_reduce_max(torch::Tensor& tensor) = 0;
+  // [ranks, …]: every rank's tensor, which have one shape, in the order of ranks.
+  virtual torch::Tensor all_gather(const torch::Tensor& tensor) = 0;
+  // Everyone has the tensor of `root` on return.
+  virtual void broadcast(torch::Tensor& tensor, std::int64_t root) = 0;
+  virtual void barrier() = 0;
+};
+
+class OneRank final : public Collective {
+ public:
+  std::int64_t rank() const override { return 0; }
+  std::int64_t ranks() const override { return 1; }
+  void all_reduce_sum(torch::Tensor&) override {}
+  void all_reduce_max(torch::Tensor&) override {}
+  torch::Tensor all_gather(const torch::Tensor& tensor) override { return tensor.unsqueeze(0); }
+  void broadcast(torch::Tensor&, std::int64_t) override {}
+  void barrier() override {}
+};
+
+}  // namespace paddock::model

@@ -1,0 +1,106 @@
+// The real program, for what it refuses by itself: wrong usage, wrong graphs, no coordinator. Needs no
+// network.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace paddock::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Outcome {
+  int exit_code = -1;
+  std::string text;  // what it printed on both outputs
+};
+
+class Usage : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("paddock-usage-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  Outcome run(const std::string& arguments) {
+    const std::string command =
+        "cd '" + folder_.string() + "' && '" PADDOCK_BIN_DIR "/paddock' " + arguments + " 2>&1";
+    FILE* pipe = popen(command.c_str(), "r");
+    Outcome outcome;
+    std::array<char, 4096> bytes{};
+    for (std::size_t n = 0; (n = fread(bytes.data(), 1, bytes.size(), pipe)) > 0;)
+      outcome.text.append(bytes.data(), n);
+    const int status = pclose(pipe);
+    outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+  }
+  void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(Usage, HelpIsNoError) {
+  for (const char* command : {"", "dev", "coordinator", "worker", "submit", "plan", "status", "logs",
+                              "cancel", "nodes", "checkpoints", "artifacts", "schema"}) {
+    const Outcome outcome = run(std::string(command) + " --help");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("--help"));
+  }
+}
+
+TEST_F(Usage, WrongArgumentsEndWithTwo) {
+  for (const char* arguments : {"", "fly", "submit", "status --output xml", "logs", "worker",
+                                "dev --workers 0", "coordinator --lease soon", "logs g j --attempt 0"}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments << "\n" << outcome.text;
+    EXPECT_FALSE(outcome.text.empty());
+  }
+}
+
+TEST_F(Usage, AWrongGraphIsRefusedBeforeAnybodyIsAsked) {
+  write("g.yaml", "graph: g\njobs:\n  a: { kind: comand }\n  b: { kind: command, needs: [a] }\n");
+  for (const char* command : {"submit", "plan"}) {
+    const Outcome outcome = run(std::string(command) + " g.yaml");
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.text, StartsWith("g.yaml:3: jobs.a.kind: is \"comand\", must be one of: "));
+    EXPECT_THAT(outcome.text, HasSubstr("g.yaml:4: jobs.b.command: is missing"));
+  }
+  const auto json = nlohmann::json::parse(run("submit g.yaml --output json").text, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["error"]["code"], "invalid");
+}
+
+TEST_F(Usage, AMissingFileEndsWithThree) {
+  const Outcome outcome = run("submit nowhere.yaml");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.text, HasSubstr("nowhere.yaml cannot be opened"));
+}
+
+TEST_F(Usage, WithoutACoordinatorEveryQuestionEndsWithFive) {
+  write("g.yaml", "graph: g\njobs: {a: {kind: command, command: ['true']}}\n");
+  for (const char* arguments : {"status", "nodes", "submit g.yaml", "plan g.yaml", "logs g a", "cancel g",
+                                "checkpoints g", "artifacts g"}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 5) << arguments;
+    EXPECT_THAT(outcome.text,
+                StartsWith("paddock: no coordinator: .paddock/endpoint does not exist; start `paddock dev`"));
+  }
+}
+
+TEST_F(Usage, SchemaPrintsJson) {
+  const auto schema = nlohmann::json::parse(run("schema").text, nullptr, false);
+  ASSERT_TRUE(schema.is_object());
+  EXPECT_TRUE(schema["properties"].contains("jobs"));
+}
+
+}  // namespace
+}  // namespace paddock::cli
