@@ -11,7 +11,6 @@ find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(GTest REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 
 add_library(paddock_json INTERFACE)
 add_library(paddock::json ALIAS paddock_json)

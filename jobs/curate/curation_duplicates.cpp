@@ -60,16 +60,16 @@ void Curation::prepare() {
   const auto begun = std::chrono::steady_clock::now();
   const auto tell = [&](std::size_t done, std::size_t reused) {
     jobs::throw_if_stop_requested();  // the chunks done are on disk
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    const double rate = static_cast<double>(done - reused) / std::max(seconds, 1e-3);
-    report_.progress(
-        {{"phase", "prepare"},
-         {"step", done},
-         {"steps", distinct_.size()},
-         {"reused", reused},
-         {"rate", std::round(rate * 10) / 10},
-         {"unit", "pictures/s"},
-         {"seconds_left", std::round(static_cast<double>(distinct_.size() - done) / std::max(rate, 1e-3))}});
+    nlohmann::json progress{
+        {"phase", "prepare"}, {"step", done}, {"steps", distinct_.size()}, {"reused", reused}};
+    if (done > reused) {  // what an earlier attempt left says nothing about the speed
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+      const double rate = static_cast<double>(done - reused) / std::max(seconds, 1e-3);
+      progress["rate"] = std::round(rate * 10) / 10;
+      progress["unit"] = "pictures/s";
+      progress["seconds_left"] = std::round(static_cast<double>(distinct_.size() - done) / rate);
+    }
+    report_.progress(progress);
   };
   prepared_ = prepare_pool(options_.pool, files_, distinct_, options_.decode, dir_ / "work", threads_, tell);
   for (std::uint32_t row = 0; row < distinct_.size(); ++row)

@@ -1,6 +1,7 @@
 // jobs/evaluate/features.h – what a frozen backbone says about pictures: features for the protocols, maps for
 // the report. The backbone runs in evaluation: no gradient, no dropped paths, no masks. Pictures are squares
-// of one size, a multiple of the patch. Threads: one caller; batches are shared out to `threads`, each computed by one, so values do not depend on them.
+// of one size, a multiple of the patch. Threads: one caller; batches are shared out to `threads`, each batch
+// computed by one of them, so that values do not depend on their number.
 #pragma once
 
 #include <functional>
@@ -20,10 +21,11 @@ namespace paddock::evaluate {
 torch::Tensor as_batch_BCHW(const std::vector<const data::Image*>& pictures);
 
 // The class token after the last norm, or with the mean of the patch tokens behind it (`features` =
-// "cls_patchmean"). `progress` is called after each batch with the pictures done.
+// "cls_patchmean"). `progress` is called after each batch, by one thread at a time, with the
+// pictures done.
 FeatureTable features_of(const model::VisionTransformer& backbone,
                          const std::vector<const data::Image*>& pictures, const std::string& features,
-                         std::size_t batch, const std::function<void(std::size_t)>& progress);
+                         std::size_t batch, int threads, const std::function<void(std::size_t)>& progress);
 
 // Attention of the last block from the class token and each register to the patches; the columns of class
 // token and registers are left out, the rest is not renormalised. One map a head, one pixel a patch.
