@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "jobs/distill.h"
@@ -60,6 +61,10 @@ TEST_F(TrainingTest, KilledAfterAnyStepAndResumedEndsInTheSameBits) {
   const auto plan = tiny_plan(tiny_options(data_));
   run(plan, folder_.path() / "undisturbed");
   const std::string wanted = outcome(folder_.path() / "undisturbed");
+  const auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  EXPECT_EQ(lines(text_of_file(folder_.path() / "undisturbed" / "metrics.jsonl")), 12);
+  EXPECT_EQ(lines(text_of_file(folder_.path() / "undisturbed" / "heldout.jsonl")),
+            4);  // steps 0, 5, 10 and 12
   for (const std::int64_t kill : {1, 4, 6, 11}) {
     const auto dir = folder_.path() / ("killed-" + std::to_string(kill));
     run(plan, dir, kill);
