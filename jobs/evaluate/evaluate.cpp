@@ -151,7 +151,7 @@ class Evaluation {
     if (options_.fit == "crop") params["crop_ratio"] = options_.crop_ratio;
     return params;
   }
-  std::string untrained_name() const { return options_.random_init_of + ", untrained"; }
+  std::string untrained_name() const { return options_.random_init_of + " at step 0"; }
 
   void judge_baselines();
   void judge_checkpoint(const std::string& name, const std::string& checkpoint);

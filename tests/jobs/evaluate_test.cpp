@@ -132,14 +132,14 @@ TEST_F(Evaluate, JudgesBaselinesModelAndItsUntrainedSelf) {
       EXPECT_GE(record["ci_high"].get<double>(), record["value"].get<double>() - 1e-9) << record;
     }
   }
-  EXPECT_EQ(models, (std::set<std::string>{"raw pixels", "colour histogram", "vit", "vit, untrained"}));
+  EXPECT_EQ(models, (std::set<std::string>{"raw pixels", "colour histogram", "vit", "vit at step 0"}));
   EXPECT_GT(value_of("raw pixels", "linear-cached", "top1"), .75) << "the frame's colour is there to be read";
 }
 
 TEST_F(Evaluate, AModelThatWasNeverTrainedEqualsItsUntrainedSelf) {
   EXPECT_EQ(value_of("vit", "paired", "mcnemar_p"), 1);
   for (const char* metric : {"top1", "mean_per_class"})
-    EXPECT_EQ(value_of("vit", "knn", metric), value_of("vit, untrained", "knn", metric));
+    EXPECT_EQ(value_of("vit", "knn", metric), value_of("vit at step 0", "knn", metric));
 }
 
 TEST_F(Evaluate, KeepsOneAnswerForEachLabelledTestPicture) {
@@ -169,7 +169,7 @@ TEST_F(Evaluate, TheReportNeedsNoOtherFileAndNoScript) {
   for (const char* banned : {"<script", "http://", "https://", "<link", "url("})
     EXPECT_EQ(html.find(banned), std::string::npos) << banned;
   for (const char* wanted :
-       {"data:image/png;base64,", "<polyline", "register 1", "near_duplicate", "vit, untrained"})
+       {"data:image/png;base64,", "<polyline", "register 1", "near_duplicate", "vit at step 0"})
     EXPECT_NE(html.find(wanted), std::string::npos) << wanted;
 }
 
