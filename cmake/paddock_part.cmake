@@ -25,7 +25,7 @@ function(paddock_part name)
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     paddock_compile_options(${target})
     # The whole part must link with nothing but what it says it uses.
-    file(WRITE ${PROJECT_BINARY_DIR}/link_alone.cpp "int main() { return 0; }\n")
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/link_alone.cpp CONTENT "int main() { return 0; }\n")
     add_executable(link_alone_${name} ${PROJECT_BINARY_DIR}/link_alone.cpp)
     target_link_libraries(link_alone_${name} PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${target}>")
     set_target_properties(link_alone_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/link_alone)

@@ -61,10 +61,11 @@ TrainingBatch to_tensors(data::Batch batch, const TrainingPlan& plan, torch::Dev
   model::CropBatch& crops = result.crops;
   crops.globals =
       torch::from_blob(plain.globals.data(), {2 * images, 3, global, global}, torch::kFloat32).to(device);
-  if (plan.crops.local_count > 0)
+  if (plan.crops.local_count > 0 && plan.loss.dino_weight > 0)  // nothing else looks at them
     crops.locals = torch::from_blob(plain.locals.data(), {plan.crops.local_count * images, 3, local, local},
                                     torch::kFloat32)
                        .to(device);
+  if (plan.loss.ibot_weight == 0) return result;  // nothing is hidden, and no patch is looked at
   if (plan.mask_probability > 0) {
     const auto masked = static_cast<std::int64_t>(plain.mask_indices.size());
     crops.masks_2BN = torch::from_blob(plain.masks.data(), {2 * images, patches}, torch::kBool).to(device);

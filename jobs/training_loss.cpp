@@ -6,7 +6,7 @@ namespace paddock::jobs {
 
 model::LossOptions loss_options(const TrainingPlan& plan) {
   model::LossOptions options;
-  options.local_crops = plan.crops.local_count;
+  options.local_crops = plan.loss.dino_weight > 0 ? plan.crops.local_count : 0;
   options.dino_weight = plan.loss.dino_weight;
   options.ibot_weight = plan.loss.ibot_weight;
   options.koleo_weight = plan.loss.koleo_weight;

@@ -112,11 +112,17 @@ OptionTable<HeadsSpec> heads_table() {
 OptionTable<LossSpec> loss_table() {
   const Between weight{0.0, 100.0};
   return OptionTable<LossSpec>()
-      .optional("dino_weight", &LossSpec::dino_weight, weight, "of the class tokens' loss")
-      .optional("ibot_weight", &LossSpec::ibot_weight, weight, "of the patches' loss")
+      .optional("dino_weight", &LossSpec::dino_weight, weight,
+                "of the class tokens' loss; 0: iBOT alone, without local crops")
+      .optional("ibot_weight", &LossSpec::ibot_weight, weight,
+                "of the patches' loss; 0: DINO alone, and nothing is hidden")
       .optional("koleo_weight", &LossSpec::koleo_weight, weight, "of the spreading regulariser")
       .optional("centering", &LossSpec::centering, OneOf{"sinkhorn_knopp", "softmax"},
-                "how the teacher's targets are balanced");
+                "how the teacher's targets are balanced")
+      .check([](const LossSpec& loss, Problems& problems) {
+        if (loss.dino_weight == 0 && loss.ibot_weight == 0)
+          problems.push_back({"dino_weight", "is 0 and so is ibot_weight: nothing would be learnt"});
+      });
 }
 
 OptionTable<ScheduleSpec> schedule_table() {

@@ -2,10 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "data/augment.h"
 #include "data/color.h"
@@ -29,7 +35,9 @@ constexpr Tolerance kChain{0.1, 1.01};
 class AugmentGolden : public testing::Test {
  protected:
   void SetUp() override {
-    const std::string folder = std::string(PADDOCK_SOURCE_DIR) + "/tests/golden/";
+    const char* given = std::getenv("PADDOCK_GOLDEN_DIR");
+    const std::string folder =
+        std::string(given == nullptr ? PADDOCK_SOURCE_DIR "/tests/golden" : given) + "/";
     std::ifstream text(folder + "augment.json");
     cases_ = json::parse(text);
     auto file = storage::read_safetensors(disk_, folder + "augment.safetensors");
@@ -133,24 +141,87 @@ TEST_F(AugmentGolden, BlurAgreesWithinAStep) {
              [](Image& image, const json& entry) { gaussian_blur(image, entry.at("sigma")); });
 }
 
+// One word of a chain's description: a name with its numbers, "blur(9,1.3)" or "contrast1.2".
+struct Word {
+  std::string name;
+  std::vector<double> numbers;
+};
+
+std::vector<Word> words_of(const std::string& text) {
+  std::vector<Word> words;
+  std::istringstream in(text);
+  for (std::string piece; in >> piece;) {
+    const auto is_of_number = [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == '-'; };
+    Word word;
+    for (std::size_t at = 0; at < piece.size();) {
+      if (!is_of_number(piece[at])) {
+        if (word.numbers.empty() && (std::isalpha(static_cast<unsigned char>(piece[at])) || piece[at] == '_'))
+          word.name += piece[at];
+        ++at;
+        continue;
+      }
+      std::size_t used = 0;
+      word.numbers.push_back(std::stod(piece.substr(at), &used));
+      at += used;
+    }
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+// What torchvision is told is (top, left, height, width → size).
+void apply(const Word& word, Image& image) {
+  const auto number = [&](std::size_t i) { return word.numbers.at(i); };
+  const auto whole = [&](std::size_t i) { return static_cast<int>(word.numbers.at(i)); };
+  if (word.name == "resized_crop")
+    image = resize(image, Box{whole(1), whole(0), whole(3), whole(2)}, whole(4), whole(4));
+  else if (word.name == "flip")
+    flip_horizontal(image);
+  else if (word.name == "contrast")
+    adjust_contrast(image, number(0));
+  else if (word.name == "hue")
+    adjust_hue(image, number(0));
+  else if (word.name == "brightness")
+    adjust_brightness(image, number(0));
+  else if (word.name == "saturation")
+    adjust_saturation(image, number(0));
+  else if (word.name == "blur")
+    gaussian_blur(image, number(1));
+  else if (word.name == "solarize")
+    solarize(image, static_cast<std::uint8_t>(whole(0)));
+  else
+    FAIL() << "a step this test does not know: " << word.name;
+}
+
 TEST_F(AugmentGolden, TheWholeChainAgreesWithinAStep) {
-  Image image = resize(picture_, Box{20, 10, 170, 150}, 224, 224);
-  flip_horizontal(image);
-  adjust_contrast(image, 1.2);
-  adjust_hue(image, 0.05);
-  adjust_brightness(image, 0.8);
-  adjust_saturation(image, 1.1);
-  gaussian_blur(image, 1.3);
-  solarize(image, 128);
-  std::vector<float> values(image.rgb.size());
-  normalize(image, {}, values.data());
-  expect_values(values, all("chain").front(), kChain);
+  for (const json& entry : all("chain")) {
+    Image changed = picture_;
+    for (const Word& word : words_of(entry.at("steps")))
+      if (word.name != "to_tensor" && word.name != "normalize") apply(word, changed);
+    std::vector<float> values(changed.rgb.size());
+    normalize(changed, {}, values.data());
+    expect_values(values, entry, kChain);
+  }
 }
 
 TEST_F(AugmentGolden, TheEvaluationViewAgrees) {
-  std::vector<float> values(3 * 224 * 224);
-  eval_view(picture_, 224, values.data(), EvalFit::kCrop, 256);
-  expect_values(values, all("eval_transform").front(), {0.001, 0.001});
+  for (const json& entry : all("eval_transform")) {
+    std::vector<int> sides;  // of the resized picture, of the cut
+    for (const Word& word : words_of(entry.at("steps")))
+      for (const double number : word.numbers) sides.push_back(static_cast<int>(number));
+    ASSERT_EQ(sides.size(), 2u) << entry;
+    std::vector<float> values(3 * static_cast<std::size_t>(sides[1]) * static_cast<std::size_t>(sides[1]));
+    eval_view(picture_, sides[1], values.data(), EvalFit::kCrop, sides[0]);
+    expect_values(values, entry, {0.001, 0.001});
+  }
+}
+
+// Every operation of the file has a test above.
+TEST_F(AugmentGolden, NoOperationIsLeftOut) {
+  const std::set<std::string> known{"resized_crop", "flip",          "brightness",    "contrast",
+                                    "saturation",   "hue",           "grayscale",     "solarize",
+                                    "chain",        "gaussian_blur", "eval_transform"};
+  for (const json& entry : cases_.at("ops")) EXPECT_TRUE(known.contains(entry.at("op"))) << entry;
 }
 
 }  // namespace

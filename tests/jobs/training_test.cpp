@@ -77,6 +77,29 @@ TEST_F(TrainingTest, KilledAfterAnyStepAndResumedEndsInTheSameBits) {
   EXPECT_TRUE(outcome(often) == wanted);
 }
 
+TEST_F(TrainingTest, DinoAloneAndIbotAloneAreOneLineOfConfiguration) {
+  const auto losses_with = [&](const char* weight) {
+    auto options = tiny_options(data_);
+    options["loss"][weight] = 0;
+    const auto dir = folder_.path() / weight;
+    run(tiny_plan(options), dir);
+    std::istringstream lines(text_of_file(dir / "metrics.jsonl"));
+    std::string line, last;
+    while (std::getline(lines, line)) last = line;
+    return nlohmann::json::parse(last);
+  };
+  const auto dino = losses_with("ibot_weight"), ibot = losses_with("dino_weight");
+  EXPECT_EQ(dino.at("ibot"), 0);
+  EXPECT_GT(dino.at("dino_local"), 0);
+  EXPECT_GT(dino.at("dino_global"), 0);
+  EXPECT_GT(ibot.at("ibot"), 0);
+  EXPECT_EQ(ibot.at("dino_local"), 0);
+  EXPECT_EQ(ibot.at("dino_global"), 0);
+  auto neither = tiny_options(data_);
+  neither["loss"] = {{"dino_weight", 0}, {"ibot_weight", 0}};
+  EXPECT_THROW(tiny_plan(neither), std::invalid_argument);
+}
+
 TEST_F(TrainingTest, AFinishedRunIsReportedAgainAndStaysAsItIs) {
   const auto plan = tiny_plan(tiny_options(data_));
   run(plan, folder_.path() / "run");

@@ -58,8 +58,7 @@ struct InitialWeights {
 // independently of this: the losses and gradients of step 0, which only the true weights give, and all of steps 1 and 2
 // (with moments of several gradients). The weights after step 0 alone agree by construction.
 InitialWeights initial_weights(const GoldenCase& golden) {
-  InitialWeights initial{without_prefix("init.student.", golden.tensors),
-                         without_prefix("init.teacher.", golden.tensors)};
+  InitialWeights initial{golden.below("init.student."), golden.below("init.teacher.")};
   const auto is_saved_late = [&](const auto& named) {
     return torch::equal(named.second, golden.at("0.after.student." + named.first));
   };
@@ -148,6 +147,7 @@ TEST(TrainingStepsGolden, GiveTheReferencesLossesGradientsAndWeights) {
       expect_weights(golden, student.parameters(), step + "after.student.");
       expect_weights(golden, teacher.parameters(), step + "after.teacher.");
     }
+    golden.expect_all_looked_at();
   }
 }
 
