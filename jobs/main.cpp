@@ -1,5 +1,6 @@
-// jobs/main.cpp – the program paddock-run: one rank of one job.
+// jobs/main.cpp – the program paddock-run: one rank of one job, or a command about a model's weights.
 //   paddock-run <kind> --spec FILE.json --dir DIR
+//   paddock-run model <command> …                    (docs/model-command.md)
 // Everything that goes wrong is caught here, once: the failure is reported and becomes an exit code (docs/rank-protocol.md).
 #include <cstdlib>
 #include <exception>
@@ -17,6 +18,7 @@
 #include "jobs/devices.h"
 #include "jobs/distill.h"
 #include "jobs/evaluate/evaluate.h"
+#include "jobs/model/model_command.h"
 #include "jobs/pretrain.h"
 #include "jobs/process_group.h"
 #include "jobs/rank_environment.h"
@@ -53,7 +55,9 @@ Arguments parse_arguments(int count, char** values) {
   }
   if (arguments.spec.empty() || arguments.dir.empty() || count % 2 != 0)
     throw std::invalid_argument(
-        "usage: paddock-run curate|pretrain|distill|evaluate --spec FILE.json --dir DIR");
+        "usage: paddock-run curate|pretrain|distill|evaluate --spec FILE.json --dir DIR, or paddock-run "
+        "model "
+        "--help");
   return arguments;
 }
 
@@ -123,6 +127,11 @@ int run_kind(const Arguments& arguments, const RankEnvironment& environment, Rep
 }
 
 int run(int count, char** values) {
+  if (count > 1 && std::string(values[1]) == "model") {  // no rank, no job: nothing to report to
+    keep_freed_memory();
+    fix_threads(threads_of_this_rank());
+    return run_model_command(std::vector<std::string>(values + 2, values + count), std::cout, std::cerr);
+  }
   ReportChannel report = ReportChannel::from_environment();
   try {
     const auto environment = RankEnvironment::read();

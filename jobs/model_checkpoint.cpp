@@ -45,6 +45,7 @@ nlohmann::json backbone_to_json(const model::VisionTransformerOptions& o) {
           {"channels", o.channels},
           {"ffn", o.ffn},
           {"layerscale", o.layerscale},
+          {"norm_epsilon", o.norm_epsilon},
           {"drop_path", o.drop_path},
           {"interpolate_antialias", o.interpolate_antialias},
           {"interpolate_offset", o.interpolate_offset}};
@@ -61,6 +62,8 @@ model::VisionTransformerOptions backbone_from_json(const nlohmann::json& json) {
   o.channels = field<std::int64_t>(json, "channels");
   o.ffn = field<std::string>(json, "ffn");
   o.layerscale = field<double>(json, "layerscale");
+  // Checkpoints of before other epsilons could be computed do not say theirs, which is the default.
+  if (json.contains("norm_epsilon")) o.norm_epsilon = field<double>(json, "norm_epsilon");
   o.drop_path = field<double>(json, "drop_path");
   o.interpolate_antialias = field<bool>(json, "interpolate_antialias");
   o.interpolate_offset = field<double>(json, "interpolate_offset");

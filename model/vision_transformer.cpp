@@ -9,8 +9,6 @@
 namespace paddock::model {
 namespace {
 
-constexpr double kNormEpsilon = 1e-6;
-
 torch::Tensor allocate(std::vector<std::int64_t> shape, torch::Device device) {
   return torch::empty(shape, torch::TensorOptions().dtype(torch::kFloat32).device(device));
 }
@@ -154,12 +152,12 @@ void VisionTransformer::initialize(std::uint64_t seed) {
 
 torch::Tensor VisionTransformer::norm(const torch::Tensor& x, const torch::Tensor& weight,
                                       const torch::Tensor& bias) const {
-  const auto normed = torch::layer_norm(x, {options_.embed_dim}, weight, bias, kNormEpsilon);
+  const auto normed = torch::layer_norm(x, {options_.embed_dim}, weight, bias, options_.norm_epsilon);
   return compute_ == torch::kFloat32 ? normed : normed.to(compute_);
 }
 
 torch::Tensor VisionTransformer::final_norm(const torch::Tensor& x) const {
-  return torch::layer_norm(x, {options_.embed_dim}, norm_weight_, norm_bias_, kNormEpsilon);
+  return torch::layer_norm(x, {options_.embed_dim}, norm_weight_, norm_bias_, options_.norm_epsilon);
 }
 
 torch::Tensor VisionTransformer::linear(const torch::Tensor& x, const torch::Tensor& weight,

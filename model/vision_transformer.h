@@ -29,6 +29,7 @@ struct VisionTransformerOptions {
   std::int64_t channels = 3;
   std::string ffn = "mlp";             // or "swiglu"
   double layerscale = 1e-5;            // initial gain of each branch; 0: no LayerScale
+  double norm_epsilon = 1e-6;          // of every LayerNorm
   double drop_path = 0;                // share of samples that skip a branch while training
   bool interpolate_antialias = false;  // the released register models: true, with an offset of 0
   double interpolate_offset = .1;

@@ -59,6 +59,23 @@ data::Image beside(const std::vector<data::Image>& pictures, int gap) {
   return out;
 }
 
+data::Image below(const std::vector<data::Image>& pictures, int gap) {
+  PADDOCK_REQUIRE(!pictures.empty() && gap >= 0, pictures.size(), gap);
+  data::Image out;
+  out.width = pictures.front().width;
+  const std::size_t gap_bytes = static_cast<std::size_t>(gap) * static_cast<std::size_t>(out.width) * 3;
+  for (const data::Image& picture : pictures) {
+    PADDOCK_REQUIRE(picture.width == out.width, picture.width, out.width);
+    if (out.height > 0) {
+      out.rgb.insert(out.rgb.end(), gap_bytes, 255);
+      out.height += gap;
+    }
+    out.rgb.insert(out.rgb.end(), picture.rgb.begin(), picture.rgb.end());
+    out.height += picture.height;
+  }
+  return out;
+}
+
 data::Image enlarged(const data::Image& picture, int factor) {
   PADDOCK_REQUIRE(factor > 0, factor);
   data::Image out;

@@ -15,6 +15,9 @@ data::Image heat_map(std::span<const float> values, int columns);
 // Pictures of one height beside each other, `gap` white pixels between.
 data::Image beside(const std::vector<data::Image>& pictures, int gap);
 
+// Pictures of one width below each other, `gap` white rows between.
+data::Image below(const std::vector<data::Image>& pictures, int gap);
+
 // Each pixel as factor × factor pixels.
 data::Image enlarged(const data::Image& picture, int factor);
 

@@ -16,6 +16,8 @@
 namespace paddock::evaluate {
 namespace {
 
+constexpr std::size_t kPicturesAPass = 32;  // of components_of: bounds the memory of a forward pass
+
 std::vector<float> floats_of(const torch::Tensor& tensor) {
   const torch::Tensor flat = tensor.detach().to(torch::kFloat32).contiguous();
   return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
@@ -72,6 +74,22 @@ torch::Tensor colors_of(const torch::Tensor& tokens_ND, const torch::Tensor& for
   return colors_N3;
 }
 
+std::int64_t components_a_picture(const model::VisionTransformer& backbone, const std::string& features,
+                                  std::int64_t side) {
+  const std::int64_t width = backbone.options().embed_dim;
+  if (features == "patches") return side * side * width;
+  return features == "cls_patchmean" ? 2 * width : width;
+}
+
+// What a picture's row is made of, [B, components_a_picture].
+torch::Tensor rows_of(const model::Features& out, const std::string& features) {
+  const torch::Tensor cls_BD = out.cls_BD.to(torch::kFloat32);
+  if (features == "cls") return cls_BD;
+  const torch::Tensor patches_BND = out.patches_BND.to(torch::kFloat32);
+  if (features == "patches") return patches_BND.flatten(1);
+  return torch::cat({cls_BD, patches_BND.mean(1)}, 1);
+}
+
 }  // namespace
 
 torch::Tensor as_batch_BCHW(const std::vector<const data::Image*>& pictures) {
@@ -91,11 +109,10 @@ FeatureTable features_of(const model::VisionTransformer& backbone,
                          const std::vector<const data::Image*>& pictures, const std::string& features,
                          std::size_t batch, int threads, const std::function<void(std::size_t)>& progress) {
   const OneThread one_thread_a_batch;
-  const bool with_patches = features == "cls_patchmean";
+  const std::int64_t side = pictures.empty() ? 0 : patches_a_side(backbone, *pictures.front());
   FeatureTable table;
-  table.dim = static_cast<std::size_t>(backbone.options().embed_dim * (with_patches ? 2 : 1));
+  table.dim = static_cast<std::size_t>(components_a_picture(backbone, features, side));
   table.values.resize(pictures.size() * table.dim);
-  if (!pictures.empty()) patches_a_side(backbone, *pictures.front());
   Guarded<std::size_t> done(0);
   jobs::parallel_for((pictures.size() + batch - 1) / batch, threads, [&](std::size_t number) {
     const torch::InferenceMode inference;  // holds for its thread only
@@ -105,9 +122,7 @@ FeatureTable features_of(const model::VisionTransformer& backbone,
         pictures.begin() + static_cast<std::ptrdiff_t>(first),
         pictures.begin() + static_cast<std::ptrdiff_t>(first + count));
     const model::Features out = backbone.forward_features(as_batch_BCHW(members));
-    torch::Tensor rows_BD = out.cls_BD.to(torch::kFloat32);
-    if (with_patches) rows_BD = torch::cat({rows_BD, out.patches_BND.to(torch::kFloat32).mean(1)}, 1);
-    const std::vector<float> rows = floats_of(rows_BD);
+    const std::vector<float> rows = floats_of(rows_of(out, features));
     PADDOCK_CHECK(rows.size() == count * table.dim, rows.size(), count, table.dim);
     std::copy(rows.begin(), rows.end(),
               table.values.begin() + static_cast<std::ptrdiff_t>(first * table.dim));
@@ -144,8 +159,15 @@ ComponentsRow components_of(const model::VisionTransformer& backbone,
   if (pictures.empty()) return row;
   const torch::InferenceMode inference;
   const std::int64_t side = patches_a_side(backbone, *pictures.front());
-  const torch::Tensor tokens_ND =
-      backbone.forward_features(as_batch_BCHW(pictures)).patches_BND.to(torch::kFloat32).flatten(0, 1);
+  std::vector<torch::Tensor> tokens;
+  for (std::size_t first = 0; first < pictures.size(); first += kPicturesAPass) {
+    const std::size_t end = std::min(first + kPicturesAPass, pictures.size());
+    const std::vector<const data::Image*> members(pictures.begin() + static_cast<std::ptrdiff_t>(first),
+                                                  pictures.begin() + static_cast<std::ptrdiff_t>(end));
+    const model::Features out = backbone.forward_features(as_batch_BCHW(members));
+    tokens.push_back(out.patches_BND.to(torch::kFloat32).flatten(0, 1));
+  }
+  const torch::Tensor tokens_ND = torch::cat(tokens);
   const torch::Tensor centred_ND = tokens_ND - tokens_ND.mean(0);
   const auto [directions_D1, shares_1] = principal_directions(centred_ND, 1);
   row.explained = shares_1[0].item<double>();

@@ -20,9 +20,9 @@ namespace paddock::evaluate {
 // Pictures as a batch the backbone takes: ImageNet's mean and deviation, [B, 3, S, S] float32.
 torch::Tensor as_batch_BCHW(const std::vector<const data::Image*>& pictures);
 
-// The class token after the last norm, or with the mean of the patch tokens behind it (`features` =
-// "cls_patchmean"). `progress` is called after each batch, by one thread at a time, with the
-// pictures done.
+// A picture's row, after the last norm. `features`: "cls" is the class token; "cls_patchmean" the class token with
+// the mean of the patch tokens behind it; "patches" all N patch tokens, row-major [N, D].
+// `progress` is called after each batch, by one thread at a time, with the pictures done.
 FeatureTable features_of(const model::VisionTransformer& backbone,
                          const std::vector<const data::Image*>& pictures, const std::string& features,
                          std::size_t batch, int threads, const std::function<void(std::size_t)>& progress);

@@ -1,0 +1,559 @@
+#include "jobs/model/model_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "data/decode.h"
+#include "jobs/evaluate/features.h"
+#include "jobs/evaluate/pictures.h"
+#include "jobs/model_checkpoint.h"
+#include "jobs/tensors.h"
+#include "jobs/value_or_throw.h"
+#include "model/vision_transformer.h"
+#include "storage/checkpoint.h"
+#include "storage/safetensors.h"
+#include "tests/jobs/drawn_pictures.h"
+#include "tests/jobs/tiny_run.h"
+#include "tests/storage/zip_archive.h"
+
+namespace paddock::jobs {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
+
+// Two heads of 64: what a file without their number means.
+model::VisionTransformerOptions tiny() {
+  model::VisionTransformerOptions options;
+  options.image_size = 32;
+  options.patch_size = 8;
+  options.embed_dim = 128;
+  options.depth = 2;
+  options.heads = 2;
+  options.registers = 3;
+  options.layerscale = .1;
+  options.interpolate_antialias = true;
+  options.interpolate_offset = 0;
+  return options;
+}
+
+model::VisionTransformer network_of(const model::VisionTransformerOptions& options) {
+  model::VisionTransformer network(options);
+  network.initialize(11);
+  return network;
+}
+
+void write_tensors(const fs::path& path, const model::NamedTensors& tensors) {
+  storage::RealDisk disk;
+  std::vector<storage::TensorBytes> bytes;
+  for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
+  value_or_throw(storage::write_safetensors(disk, path, bytes), "writing");
+}
+
+model::TensorMap read_tensors(const fs::path& path) {
+  storage::RealDisk disk;
+  return tensors_of_bytes(value_or_throw(storage::read_safetensors(disk, path), "reading").contents.tensors);
+}
+
+data::Image read_png(const fs::path& path) {
+  const std::string text = text_of_file(path);
+  return value_or_throw(data::decode_image(storage::bytes_of(text)), path.string());
+}
+
+// As torch.save writes a state dict of contiguous float32 tensors, each in a storage of its own.
+std::string torch_file_of(const model::NamedTensors& tensors) {
+  const auto text = [](const std::string& of) { return "X" + storage::little_endian(of.size(), 4) + of; };
+  const auto number = [](std::int64_t of) {
+    return "J" + storage::little_endian(static_cast<std::uint64_t>(of), 4);
+  };
+  const auto tuple = [&](torch::IntArrayRef of) {
+    std::string numbers;
+    for (const std::int64_t one : of) numbers += number(one);
+    return "(" + numbers + "t";
+  };
+  std::string pickle = "\x80\x02}(";
+  std::vector<storage::ArchiveEntry> entries(1);
+  for (const auto& [name, tensor] : tensors) {
+    const std::string key = std::to_string(entries.size() - 1);
+    pickle += text(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") +
+              "ctorch\nFloatStorage\n" + text(key) + text("cpu") + number(tensor.numel()) + "tQ" + number(0) +
+              tuple(tensor.sizes()) + tuple(tensor.strides()) + "\x89" + "ccollections\nOrderedDict\n)RtR";
+    entries.push_back(
+        {"tiny/data/" + key, {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}});
+  }
+  entries[0] = {"tiny/data.pkl", pickle + "u."};
+  return storage::zip_archive(entries);
+}
+
+class ModelCommand : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_tensors(weights(), network_.parameters());
+    for (int i = 0; i < 5; ++i)
+      write_bytes(path("pictures/" + std::to_string(i) + ".png"),
+                  data::encode_png(drawn_picture(static_cast<std::uint64_t>(i), 60 + 10 * i, 50)));
+  }
+
+  fs::path path(const std::string& name) const { return scratch_.path() / name; }
+  fs::path weights() const { return path("tiny.safetensors"); }
+
+  int run(const std::vector<std::string>& words) {
+    out_.str("");
+    err_.str("");
+    return run_model_command(words, out_, err_);
+  }
+  int run_on_pictures(const std::string& command, std::vector<std::string> more) {
+    std::vector<std::string> words = {command,  "--weights", weights().string(), "--input", pictures(),
+                                      "--size", "32"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+  std::string pictures() const { return path("pictures").string(); }
+  json info_of(const fs::path& of, std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"info", "--weights", of.string(), "--output", "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_EQ(run(words), kDone) << err();
+    return json::parse(out());
+  }
+  // One sentence on the error stream and nothing else.
+  void expect_refused(const std::vector<std::string>& words, int code, const std::string& sentence) {
+    EXPECT_EQ(run(words), code) << err();
+    EXPECT_THAT(err(), AllOf(testing::StartsWith("paddock-run: "), HasSubstr(sentence)));
+    EXPECT_EQ(std::count(err_.view().begin(), err_.view().end(), '\n'), 1) << err();
+    EXPECT_EQ(out(), "");
+  }
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+
+  // The squares that the commands make of the pictures with --size 32.
+  std::vector<data::Image> squares() const {
+    std::vector<data::Image> squares;
+    for (int i = 0; i < 5; ++i)
+      squares.push_back(
+          evaluate::square_of(read_png(path("pictures/" + std::to_string(i) + ".png")), {32, .875, false}));
+    return squares;
+  }
+  evaluate::FeatureTable expected_features(const std::string& what) const {
+    const std::vector<data::Image> of = squares();
+    std::vector<const data::Image*> pointers;
+    for (const data::Image& square : of) pointers.push_back(&square);
+    return evaluate::features_of(network_, pointers, what, 16, 1, [](std::size_t) {});
+  }
+
+  const ScratchFolder scratch_{"paddock-model-command"};
+  const model::VisionTransformer network_ = network_of(tiny());
+
+ private:
+  std::ostringstream out_, err_;
+};
+
+TEST_F(ModelCommand, InfoCountsWhatIsThere) {
+  const json about = info_of(weights());
+  EXPECT_EQ(about["format"], "safetensors");
+  EXPECT_EQ(about["family"], "dinov2");
+  EXPECT_EQ(about["embed_dim"], 128);
+  EXPECT_EQ(about["depth"], 2);
+  EXPECT_EQ(about["heads"], 2);
+  EXPECT_EQ(about["patch_size"], 8);
+  EXPECT_EQ(about["registers"], 3);
+  EXPECT_EQ(about["ffn"], "mlp");
+  EXPECT_EQ(about["layerscale"], true);
+  EXPECT_EQ(about["positions"]["rows"], 4);
+  // Tokens 1 + 17 + 3 + 1 of 128; patches 3·8·8·128 + 128; blocks each 4·128 of norms, 2·128 of gains and the matrices
+  // 128 → 384, 128 → 128, 128 → 512, 512 → 128 with their biases; the last norm 2·128.
+  const std::int64_t block = 6 * 128 + 128 * 384 + 384 + 128 * 128 + 128 + 128 * 512 + 512 + 512 * 128 + 128;
+  const std::int64_t parameters = 22 * 128 + 192 * 128 + 128 + 2 * block + 2 * 128;
+  EXPECT_EQ(about["parameters"], parameters);
+  EXPECT_EQ(about["bytes"], 4 * parameters);
+  EXPECT_EQ(about["dtypes"], json::array({"F32"}));
+  EXPECT_EQ(about["left_out"], json::array());
+  EXPECT_EQ(run({"info", "--weights", weights().string()}), kDone);
+  EXPECT_THAT(out(), AllOf(HasSubstr("128 in 2 heads"), HasSubstr("4 × 4"), HasSubstr("family dinov2")));
+}
+
+TEST_F(ModelCommand, APyTorchFileOfTheSameWeightsIsTheSameModel) {
+  std::ofstream(path("tiny.pth"), std::ios::binary) << torch_file_of(network_.parameters());
+  json about = info_of(path("tiny.pth"));
+  EXPECT_EQ(about["format"], "pytorch");
+  json expected = info_of(weights());
+  for (json* of : {&about, &expected})
+    for (const char* key : {"path", "format"}) of->erase(key);
+  EXPECT_EQ(about, expected);
+  const fs::path back = path("back.safetensors");
+  ASSERT_EQ(
+      run({"convert", "--weights", path("tiny.pth").string(), "--to", "official", "--out", back.string()}),
+      kDone)
+      << err();
+  const model::TensorMap found = read_tensors(back);
+  for (const auto& [name, tensor] : network_.parameters())
+    EXPECT_TRUE(torch::equal(found.at(name), tensor)) << name;
+}
+
+TEST_F(ModelCommand, ATrainingFileGivesTheRoleAskedForAndNamesTheRest) {
+  model::VisionTransformer student(tiny());
+  student.initialize(12);
+  for (const auto& [name, tensor] : student.parameters())
+    if (name == "norm.weight") tensor.fill_(3);
+  model::NamedTensors all = model::with_prefix("teacher.backbone.", network_.parameters());
+  for (const auto& named : model::with_prefix("student.backbone.", student.parameters()))
+    all.push_back(named);
+  const auto head = torch::ones({4, 4});
+  all.emplace_back("teacher.dino_head.mlp.0.weight", head);
+  write_tensors(path("both.safetensors"), all);
+  const auto written_by_role = [&](const std::string& role) {
+    const fs::path out = path("of-" + role + ".safetensors");
+    std::vector<std::string> words = {
+        "convert", "--weights", path("both.safetensors").string(), "--to", "official", "--out", out.string()};
+    if (!role.empty()) words.insert(words.end(), {"--role", role});
+    EXPECT_EQ(run(words), kDone) << err();
+    return read_tensors(out).at("norm.weight");
+  };
+  EXPECT_EQ(written_by_role("teacher").max().item<float>(), 1);
+  EXPECT_EQ(written_by_role("student").max().item<float>(), 3);
+  EXPECT_EQ(written_by_role("").max().item<float>(), 1);
+  const json about = info_of(path("both.safetensors"));
+  EXPECT_EQ(about["left_out"].size(), network_.parameters().size() + 1);
+  EXPECT_THAT(about["left_out"].dump(), HasSubstr("student.backbone.cls_token"));
+}
+
+TEST_F(ModelCommand, ACheckpointOfARunIsReadByItsRole) {
+  storage::RealDisk disk;
+  ASSERT_TRUE(storage::claim_run(disk, path("run"), Fence(1)));
+  storage::CheckpointContent content;
+  content.step = 7;
+  content.fence = Fence(1);
+  content.state = {{"step", 7}, {"backbone", backbone_to_json(tiny())}};
+  const model::NamedTensors named = model::with_prefix("teacher.backbone.", network_.parameters());
+  std::vector<storage::TensorBytes> tensors;
+  for (const auto& [name, tensor] : named) tensors.push_back(bytes_of_tensor(name, tensor));
+  content.files.emplace_back("teacher.safetensors", tensors);
+  const auto checkpoint = value_or_throw(storage::write_checkpoint(disk, path("run"), content), "writing");
+  const json about = info_of(checkpoint.path);
+  EXPECT_EQ(about["family"], "paddock");
+  EXPECT_EQ(about["checkpoint"], json({{"role", "teacher"}, {"hash", checkpoint.hash}, {"step", 7}}));
+  EXPECT_EQ(run({"convert", "--weights", checkpoint.path.string(), "--to", "official", "--out",
+                 path("of-checkpoint.safetensors").string()}),
+            kDone);
+  for (const auto& [name, tensor] : network_.parameters())
+    EXPECT_TRUE(torch::equal(read_tensors(path("of-checkpoint.safetensors")).at(name), tensor)) << name;
+  expect_refused({"info", "--weights", checkpoint.path.string(), "--heads", "4"}, kWrongUsage, "2 heads");
+  expect_refused({"info", "--weights", checkpoint.path.string(), "--role", "student"}, kWrongUsage,
+                 "student.safetensors");
+}
+
+class Conversion : public ModelCommand,
+                   public testing::WithParamInterface<model::VisionTransformerOptions> {};
+
+TEST_P(Conversion, ToHuggingFaceAndBackIsTheSameToTheBit) {
+  const model::VisionTransformerOptions options = GetParam();
+  const model::VisionTransformer network = network_of(options);
+  const fs::path original = path("original.safetensors"), back = path("back.safetensors");
+  write_tensors(original, network.parameters());
+  const std::vector<std::string> heads = {"--heads", std::to_string(options.heads)};
+  std::vector<std::string> there = {"convert",      "--weights", original.string(),  "--to",
+                                    "hugging-face", "--out",     path("hf").string()};
+  there.insert(there.end(), heads.begin(), heads.end());
+  ASSERT_EQ(run(there), kDone) << err();
+  const json config = json::parse(text_of_file(path("hf/config.json")));
+  EXPECT_EQ(config["model_type"], options.registers > 0 ? "dinov2_with_registers" : "dinov2");
+  EXPECT_EQ(config["architectures"],
+            json::array({options.registers > 0 ? "Dinov2WithRegistersModel" : "Dinov2Model"}));
+  EXPECT_EQ(config["num_attention_heads"], options.heads);
+  EXPECT_EQ(config["use_swiglu_ffn"], options.ffn == "swiglu");
+  EXPECT_EQ(config.contains("num_register_tokens"), options.registers > 0);
+  // Heads come from config.json on the way back.
+  ASSERT_EQ(run({"convert", "--weights", path("hf").string(), "--to", "official", "--out", back.string()}),
+            kDone)
+      << err();
+  EXPECT_EQ(info_of(path("hf"))["heads"], options.heads);
+  const model::TensorMap expected = read_tensors(original), found = read_tensors(back);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(torch::equal(found.at(name), tensor)) << name;
+}
+
+model::VisionTransformerOptions changed(const std::function<void(model::VisionTransformerOptions&)>& change) {
+  model::VisionTransformerOptions options = tiny();
+  change(options);
+  return options;
+}
+
+INSTANTIATE_TEST_SUITE_P(Architectures, Conversion,
+                         testing::Values(tiny(), changed([](auto& options) { options.registers = 0; }),
+                                         changed([](auto& options) { options.ffn = "swiglu"; }),
+                                         changed([](auto& options) { options.heads = 8; })));
+
+TEST_F(ModelCommand, ConversionToHalfPrecisionRoundsEachNumber) {
+  for (const auto& [option, type, name] :
+       {std::tuple{"bf16", torch::kBFloat16, "BF16"}, std::tuple{"fp16", torch::kFloat16, "F16"}}) {
+    const fs::path out = path(std::string(option) + ".safetensors");
+    ASSERT_EQ(run({"convert", "--weights", weights().string(), "--to", "official", "--out", out.string(),
+                   "--dtype", option}),
+              kDone)
+        << err();
+    const model::TensorMap found = read_tensors(out);
+    for (const auto& [tensor_name, tensor] : network_.parameters())
+      EXPECT_TRUE(torch::equal(found.at(tensor_name), tensor.to(type))) << tensor_name;
+    EXPECT_EQ(info_of(out)["dtypes"], json::array({name}));
+  }
+}
+
+TEST_F(ModelCommand, NumbersThatHalfPrecisionCannotHoldAreNotMadeInfinite) {
+  model::VisionTransformer network(tiny());
+  network.initialize(1);
+  for (const auto& [name, tensor] : network.parameters())
+    if (name == "norm.bias") tensor.fill_(1e5);
+  write_tensors(path("large.safetensors"), network.parameters());
+  expect_refused({"convert", "--weights", path("large.safetensors").string(), "--to", "official", "--dtype",
+                  "fp16", "--out", path("half.safetensors").string()},
+                 kWrongUsage, "norm.bias has numbers beyond 65504");
+}
+
+TEST_F(ModelCommand, ConversionSaysWhatTheNewNamesCannotCarry) {
+  const fs::path other = path("without-registers.safetensors");
+  const model::VisionTransformer network = network_of(changed([](auto& options) { options.registers = 0; }));
+  write_tensors(other, network.parameters());
+  ASSERT_EQ(
+      run({"convert", "--weights", other.string(), "--to", "hugging-face", "--out", path("hf").string()}),
+      kDone);
+  EXPECT_THAT(err(), HasSubstr("sizes other than 32 pixels"));
+  ASSERT_EQ(run({"convert", "--weights", weights().string(), "--to", "official", "--heads", "4", "--out",
+                 path("four.safetensors").string()}),
+            kDone);
+  EXPECT_THAT(err(), AllOf(HasSubstr("4 heads"), Not(HasSubstr("sizes other than"))));
+}
+
+TEST_F(ModelCommand, AConfigSaysWhatNoShapeDoes) {
+  ASSERT_EQ(
+      run({"convert", "--weights", weights().string(), "--to", "hugging-face", "--out", path("hf").string()}),
+      kDone);
+  json config = json::parse(text_of_file(path("hf/config.json")));
+  EXPECT_EQ(config["layer_norm_eps"], 1e-6);
+  const auto change = [&](const std::string& key, const json& value) {
+    json changed = config;
+    changed[key] = value;
+    std::ofstream(path("hf/config.json")) << changed;
+  };
+  change("layer_norm_eps", 1e-5);
+  EXPECT_EQ(info_of(path("hf"))["norm_epsilon"], 1e-5);
+  ASSERT_EQ(run({"convert", "--weights", path("hf").string(), "--to", "official", "--out",
+                 path("back.safetensors").string()}),
+            kDone);
+  EXPECT_THAT(err(), HasSubstr("LayerNorms add 1e-05"));
+  const std::vector<std::string> info = {"info", "--weights", path("hf").string()};
+  change("num_attention_heads", "two");
+  expect_refused(info, kWrongUsage, "num_attention_heads");
+  change("hidden_act", "relu");
+  expect_refused(info, kWrongUsage, "only gelu");
+  change("num_attention_heads", 2);
+  expect_refused({"info", "--weights", path("hf").string(), "--heads", "4"}, kWrongUsage, "--heads says 4");
+  fs::remove(path("hf/model.safetensors"));
+  expect_refused(info, kWrongUsage, "neither model.safetensors nor pytorch_model.bin");
+}
+
+TEST_F(ModelCommand, ForwardEqualsTheBackboneItself) {
+  for (const auto& [rows, columns] : {std::pair{32, 32}, std::pair{24, 48}}) {
+    const torch::Tensor images = torch::randn({3, 3, rows, columns});
+    write_tensors(path("images.safetensors"), {{"images", images}});
+    ASSERT_EQ(
+        run({"forward", "--weights", weights().string(), "--images", path("images.safetensors").string(),
+             "--out", path("tokens.safetensors").string(), "--force"}),
+        kDone)
+        << err();
+    const model::TensorMap tokens = read_tensors(path("tokens.safetensors"));
+    const model::Features expected = network_.forward_features(images);
+    EXPECT_TRUE(torch::equal(tokens.at("cls"), expected.cls_BD));
+    EXPECT_TRUE(torch::equal(tokens.at("registers"), expected.registers_BRD));
+    EXPECT_TRUE(torch::equal(tokens.at("patches"), expected.patches_BND));
+  }
+}
+
+TEST_F(ModelCommand, ForwardInBatchesGivesTheSameTokens) {
+  const torch::Tensor images = torch::randn({5, 3, 32, 32});
+  write_tensors(path("images.safetensors"), {{"images", images}});
+  ASSERT_EQ(run({"forward", "--weights", weights().string(), "--images", path("images.safetensors").string(),
+                 "--out", path("tokens.safetensors").string(), "--batch", "2"}),
+            kDone)
+      << err();
+  const torch::Tensor found = read_tensors(path("tokens.safetensors")).at("patches");
+  EXPECT_TRUE(torch::allclose(found, network_.forward_features(images).patches_BND, 1e-5, 1e-5));
+}
+
+TEST_F(ModelCommand, FeaturesAsNpyHaveItsHeaderAndTheBackbonesValues) {
+  ASSERT_EQ(run_on_pictures("features", {"--out", path("f.npy").string()}), kDone) << err();
+  const std::string file = text_of_file(path("f.npy"));
+  ASSERT_EQ(file.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
+  const auto length = static_cast<std::size_t>(static_cast<unsigned char>(file[8])) +
+                      256 * static_cast<std::size_t>(static_cast<unsigned char>(file[9]));
+  EXPECT_EQ((10 + length) % 64, 0u);
+  const std::string header = file.substr(10, length);
+  EXPECT_THAT(header, testing::StartsWith("{'descr': '<f4', 'fortran_order': False, 'shape': (5, 128), }"));
+  EXPECT_EQ(header.back(), '\n');
+  const evaluate::FeatureTable expected = expected_features("cls");
+  ASSERT_EQ(file.size(), 10 + length + 4 * expected.values.size());
+  EXPECT_EQ(std::memcmp(file.data() + 10 + length, expected.values.data(), 4 * expected.values.size()), 0);
+  EXPECT_EQ(text_of_file(path("f.npy.txt")), pictures() + "/0.png\n" + pictures() + "/1.png\n" + pictures() +
+                                                 "/2.png\n" + pictures() + "/3.png\n" + pictures() +
+                                                 "/4.png\n");
+}
+
+TEST_F(ModelCommand, FeaturesAsSafetensorsHaveAllThatIsAskedFor) {
+  ASSERT_EQ(run_on_pictures("features", {"--what", "cls_patchmean", "--out", path("f.safetensors").string()}),
+            kDone)
+      << err();
+  const torch::Tensor rows = read_tensors(path("f.safetensors")).at("features");
+  ASSERT_EQ(rows.sizes(), (torch::IntArrayRef{5, 256}));
+  EXPECT_EQ(
+      std::memcmp(rows.const_data_ptr(), expected_features("cls_patchmean").values.data(), rows.nbytes()), 0);
+  ASSERT_EQ(run_on_pictures("features", {"--what", "patches", "--out", path("p.safetensors").string()}),
+            kDone)
+      << err();
+  const torch::Tensor patches = read_tensors(path("p.safetensors")).at("features");
+  ASSERT_EQ(patches.sizes(), (torch::IntArrayRef{5, 16, 128}));
+  EXPECT_TRUE(torch::allclose(patches.mean(1), rows.slice(1, 128), 1e-5, 1e-6));
+}
+
+TEST_F(ModelCommand, FeaturesComeFromShardSetsAsWell) {
+  write_split(path("shards"), 3, 4);
+  ASSERT_EQ(run({"features", "--weights", weights().string(), "--input", path("shards").string(),
+                 path("pictures/1.png").string(), "--size", "32", "--fit", "pad", "--out",
+                 path("s.safetensors").string()}),
+            kDone)
+      << err();
+  EXPECT_EQ(read_tensors(path("s.safetensors")).at("features").size(0), 4);
+  EXPECT_THAT(text_of_file(path("s.safetensors.txt")),
+              AllOf(HasSubstr("shards/picture-2\n"), HasSubstr("pictures/1.png\n")));
+}
+
+TEST_F(ModelCommand, APictureThatIsNoneIsNamedCountedAndLeftOut) {
+  std::ofstream(path("pictures/2b.png")) << "not a picture";
+  ASSERT_EQ(run_on_pictures("features", {"--out", path("f.npy").string()}), kDone);
+  EXPECT_THAT(err(), HasSubstr("pictures/2b.png: "));
+  EXPECT_THAT(out(), AllOf(HasSubstr("5 pictures"), HasSubstr("1 left out")));
+  EXPECT_THAT(text_of_file(path("f.npy.txt")), Not(HasSubstr("2b")));
+  const std::string alone = path("pictures/2b.png").string();
+  EXPECT_EQ(run({"features", "--weights", weights().string(), "--input", alone, "--size", "32", "--out",
+                 path("none.npy").string()}),
+            kFailed);
+  EXPECT_THAT(err(), HasSubstr("not one of the 1 pictures can be decoded"));
+  EXPECT_FALSE(fs::exists(path("none.npy")));
+}
+
+TEST_F(ModelCommand, APictureTooNarrowForASquareIsLeftOut) {
+  write_bytes(path("narrow/line.png"), data::encode_png(data::Image(60'000, 1)));
+  write_bytes(path("narrow/square.png"), data::encode_png(drawn_picture(1, 40, 40)));
+  ASSERT_EQ(run({"features", "--weights", weights().string(), "--input", path("narrow").string(), "--size",
+                 "32", "--fit", "pad", "--out", path("n.npy").string()}),
+            kDone);
+  EXPECT_THAT(err(), HasSubstr("line.png: not used: 60000 × 1 pixels"));
+}
+
+TEST_F(ModelCommand, AttentionShowsEveryHeadOfClassTokenAndRegisters) {
+  ASSERT_EQ(run_on_pictures("attention", {"--out", path("maps").string()}), kDone) << err();
+  const data::Image sheet = read_png(path("maps/3.png"));
+  EXPECT_EQ(sheet.width, 3 * 32 + 2 * 4) << "the picture and two heads";
+  EXPECT_EQ(sheet.height, 4 * 32 + 3 * 4) << "class token and three registers";
+  const data::Image square = squares()[3];
+  for (int y = 0; y < 32; ++y)
+    EXPECT_TRUE(std::equal(square.row(y), square.row(y) + 3 * 32, sheet.row(y))) << y;
+  EXPECT_EQ(std::distance(fs::directory_iterator(path("maps")), fs::directory_iterator()), 5);
+}
+
+TEST_F(ModelCommand, ComponentsStandBesideEachPicture) {
+  write_bytes(path("pictures/deeper/0.png"), data::encode_png(drawn_picture(9, 40, 40)));
+  ASSERT_EQ(run_on_pictures("pca", {"--out", path("colors").string()}), kDone) << err();
+  for (const char* name : {"0.png", "0-2.png", "4.png"}) {
+    const data::Image pair = read_png(path("colors") / name);
+    EXPECT_EQ(pair.width, 2 * 32 + 4) << name;
+    EXPECT_EQ(pair.height, 32) << name;
+  }
+  EXPECT_THAT(out(), HasSubstr("% of the variance"));
+}
+
+TEST_F(ModelCommand, WrongInputsAreRefusedInOneSentence) {
+  const std::string w = weights().string();
+  expect_refused({"info", "--weights", path("nothing.pth").string()}, kWrongUsage, "no such file");
+  expect_refused({"info", "--weights", path("pictures").string()}, kWrongUsage, "neither manifest.json");
+  expect_refused({"info", "--weights", path("pictures/0.png").string()}, kWrongUsage, "no kind of weights");
+  std::ofstream(path("torn.safetensors")) << "12345678";
+  expect_refused({"info", "--weights", path("torn.safetensors").string()}, kFailed, "torn.safetensors");
+  std::ofstream(path("torn.pth")) << "12345678";
+  EXPECT_NE(run({"info", "--weights", path("torn.pth").string()}), kDone);
+  EXPECT_THAT(err(), HasSubstr("torn.pth"));
+
+  model::NamedTensors odd = network_.parameters();
+  const torch::Tensor stranger = torch::ones({3});
+  odd.emplace_back("blocks.0.attn.stranger", stranger);
+  write_tensors(path("odd.safetensors"), odd);
+  expect_refused({"info", "--weights", path("odd.safetensors").string()}, kWrongUsage, "stranger");
+
+  expect_refused(
+      {"features", "--weights", w, "--input", pictures(), "--size", "33", "--out", path("x.npy").string()},
+      kWrongUsage, "the nearest are 32 and 40");
+  expect_refused(
+      {"features", "--weights", w, "--input", path("no-pictures").string(), "--out", path("x.npy").string()},
+      kWrongUsage, "no-pictures: there is no such");
+  expect_refused({"features", "--weights", w, "--input", pictures(), "--what", "patches", "--out",
+                  path("x.npy").string()},
+                 kWrongUsage, "give --out a .safetensors");
+
+  write_tensors(path("images.safetensors"), {{"pictures", torch::ones({1, 3, 32, 32})}});
+  expect_refused({"forward", "--weights", w, "--images", path("images.safetensors").string(), "--out",
+                  path("t.safetensors").string()},
+                 kWrongUsage, "no tensor named images");
+  write_tensors(path("images.safetensors"), {{"images", torch::ones({1, 3, 36, 32})}});
+  expect_refused({"forward", "--weights", w, "--images", path("images.safetensors").string(), "--out",
+                  path("t.safetensors").string()},
+                 kWrongUsage, "multiples of 8");
+}
+
+TEST_F(ModelCommand, ResultsThatExistStayUnlessForced) {
+  std::ofstream(path("f.npy")) << "mine";
+  const std::vector<std::string> words = {"features", "--weights", weights().string(),
+                                          "--input",  pictures(),  "--size",
+                                          "32",       "--out",     path("f.npy").string()};
+  expect_refused(words, kWrongUsage, "--force");
+  EXPECT_EQ(text_of_file(path("f.npy")), "mine");
+  std::vector<std::string> forced = words;
+  forced.push_back("--force");
+  EXPECT_EQ(run(forced), kDone) << err();
+  EXPECT_NE(text_of_file(path("f.npy")), "mine");
+  const std::vector<std::string> convert = {"convert",      "--weights", weights().string(), "--to",
+                                            "hugging-face", "--out",     path("hf").string()};
+  EXPECT_EQ(run(convert), kDone) << err();
+  expect_refused(convert, kWrongUsage, "config.json: is there already");
+}
+
+TEST_F(ModelCommand, OptionsAreHeldAgainstWhatIsKnown) {
+  expect_refused({"fetures"}, kWrongUsage, "did you mean `features`?");
+  expect_refused({"info", "--wieghts", "x"}, kWrongUsage, "did you mean `--weights`?");
+  expect_refused({"info"}, kWrongUsage, "--weights PATH is missing");
+  expect_refused({"info", "--weights"}, kWrongUsage, "needs PATH");
+  expect_refused({"info", "--weights", "a", "--weights", "b"}, kWrongUsage, "given twice");
+  expect_refused({"info", "--weights", weights().string(), "--heads", "two"}, kWrongUsage, "whole number");
+  expect_refused({"info", "--weights", weights().string(), "--heads", "3"}, kWrongUsage, "heads");
+  expect_refused({"convert", "--weights", weights().string(), "--to", "flax", "--out", "x"}, kWrongUsage,
+                 "official, hugging-face");
+  EXPECT_EQ(run({"--help"}), kDone);
+  for (const char* command : {"info", "convert", "forward", "features", "attention", "pca"}) {
+    EXPECT_EQ(run({"--help"}), kDone);
+    EXPECT_THAT(out(), HasSubstr(command));
+    EXPECT_EQ(run({command, "--help"}), kDone);
+    EXPECT_THAT(out(), HasSubstr("--weights PATH"));
+  }
+  EXPECT_EQ(run({}), kWrongUsage);
+  EXPECT_THAT(err(), HasSubstr("features"));
+}
+
+}  // namespace
+}  // namespace paddock::jobs
