@@ -5,13 +5,11 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "data/filter_row.h"
+#include "data/vector_clones.h"
 
 namespace paddock::data {
 namespace {
-
-// 8 bits of pixel, 22 of coefficient, and 2 spare for the overshoot of the cubic: a sum fits 32 bits.
-constexpr int kFractionBits = 22;
-constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
 
 double bilinear(double x) {
   x = std::abs(x);
@@ -26,21 +24,6 @@ double bicubic(double x) {
   return 0.0;
 }
 
-// For each output pixel along one axis, the input pixels it is made of and their shares.
-struct Taps {
-  struct Range {
-    int first = 0;
-    int count = 0;
-  };
-  std::vector<Range> ranges;
-  std::vector<std::int32_t> weights;  // ranges.size() rows of `stride`
-  int stride = 0;
-
-  const std::int32_t* of(int output) const {
-    return weights.data() + static_cast<std::size_t>(output) * static_cast<std::size_t>(stride);
-  }
-};
-
 std::int32_t to_fixed(double weight) {
   const double scaled = weight * (1 << kFractionBits);
   return static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
@@ -51,7 +34,7 @@ Taps taps_between(int in, int out, Filter filter) {
   const double filter_scale = std::max(scale, 1.0);  // shrinking widens the filter: that is the antialiasing
   const double support = (filter == Filter::kBicubic ? 2.0 : 1.0) * filter_scale;
   Taps taps;
-  taps.stride = static_cast<int>(std::ceil(support)) * 2 + 1;
+  taps.stride = static_cast<int>(std::ceil(support)) * 2 + 2;  // one to spare: taps are taken in pairs
   taps.ranges.resize(static_cast<std::size_t>(out));
   taps.weights.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(taps.stride));
   std::vector<double> shares(static_cast<std::size_t>(taps.stride));
@@ -76,8 +59,15 @@ Taps taps_between(int in, int out, Filter filter) {
   return taps;
 }
 
-std::uint8_t to_pixel(std::int32_t sum) {
-  return static_cast<std::uint8_t>(std::clamp(sum >> kFractionBits, 0, 255));
+// sums += weight · from
+PADDOCK_VECTOR_CLONES
+void add_weighted(std::int32_t* sums, const std::uint8_t* from, std::int32_t weight, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) sums[i] += from[i] * weight;
+}
+
+PADDOCK_VECTOR_CLONES
+void to_pixels(std::uint8_t* to, const std::int32_t* sums, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = to_pixel(sums[i]);
 }
 
 Image crop(const Image& image, const Box& box) {
@@ -91,22 +81,15 @@ Image crop(const Image& image, const Box& box) {
 Image resize_rows(const Image& image, const Box& box, int width, Filter filter) {
   const Taps taps = taps_between(box.width, width, filter);
   Image out(width, box.height);
+  const std::size_t row_bytes = static_cast<std::size_t>(box.width) * 3;
   for (int y = 0; y < box.height; ++y) {
     const std::uint8_t* row = image.row(box.top + y) + static_cast<std::size_t>(box.left) * 3;
-    std::uint8_t* to = out.row(y);
-    for (int x = 0; x < width; ++x, to += 3) {
-      const Taps::Range range = taps.ranges[static_cast<std::size_t>(x)];
-      const std::uint8_t* from = row + static_cast<std::size_t>(range.first) * 3;
-      const std::int32_t* weights = taps.of(x);
-      std::int32_t red = kHalf, green = kHalf, blue = kHalf;
-      for (int t = 0; t < range.count; ++t, from += 3) {
-        red += from[0] * weights[t];
-        green += from[1] * weights[t];
-        blue += from[2] * weights[t];
-      }
-      to[0] = to_pixel(red);
-      to[1] = to_pixel(green);
-      to[2] = to_pixel(blue);
+    if (box.top + y + 1 < image.height && static_cast<std::size_t>(image.width) * 3 >= kRowSpareBytes) {
+      filter_row(row, taps, out.row(y));  // the next row lies behind it
+    } else {
+      std::vector<std::uint8_t> with_spare(row, row + row_bytes);
+      with_spare.resize(row_bytes + kRowSpareBytes);
+      filter_row(with_spare.data(), taps, out.row(y));
     }
   }
   return out;
@@ -124,11 +107,9 @@ Image resize_columns(const Image& image, const Box& box, int height, Filter filt
     for (int t = 0; t < range.count; ++t) {
       const std::uint8_t* from =
           image.row(box.top + range.first + t) + static_cast<std::size_t>(box.left) * 3;
-      const std::int32_t weight = taps.of(y)[t];
-      for (std::size_t i = 0; i < row_bytes; ++i) sums[i] += from[i] * weight;
+      add_weighted(sums.data(), from, taps.of(y)[t], row_bytes);
     }
-    std::uint8_t* to = out.row(y);
-    for (std::size_t i = 0; i < row_bytes; ++i) to[i] = to_pixel(sums[i]);
+    to_pixels(out.row(y), sums.data(), row_bytes);
   }
   return out;
 }

@@ -291,7 +291,12 @@ model::VisionTransformerOptions changed(const std::function<void(model::VisionTr
 INSTANTIATE_TEST_SUITE_P(Architectures, Conversion,
                          testing::Values(tiny(), changed([](auto& options) { options.registers = 0; }),
                                          changed([](auto& options) { options.ffn = "swiglu"; }),
-                                         changed([](auto& options) { options.heads = 8; })));
+                                         changed([](auto& options) { options.heads = 8; })),
+                         [](const auto& info) {  // by what tells them apart: without it, by their bytes
+                           const model::VisionTransformerOptions& options = info.param;
+                           return options.ffn + "_" + std::to_string(options.registers) + "_registers_" +
+                                  std::to_string(options.heads) + "_heads";
+                         });
 
 TEST_F(ModelCommand, ConversionToHalfPrecisionRoundsEachNumber) {
   for (const auto& [option, type, name] :
