@@ -23,6 +23,19 @@
 #include "tests/jobs/tiny_run.h"
 #include "tests/storage/zip_archive.h"
 
+namespace paddock::model {
+
+// What tells the cases apart. Without both of these a test's name would be the bytes of its options.
+static std::string name_of(const VisionTransformerOptions& options) {
+  return options.ffn + "_" + std::to_string(options.registers) + "_registers_" +
+         std::to_string(options.heads) + "_heads";
+}
+static void PrintTo(const VisionTransformerOptions& options, std::ostream* out) {
+  *out << name_of(options);
+}
+
+}  // namespace paddock::model
+
 namespace paddock::jobs {
 namespace {
 
@@ -292,11 +305,7 @@ INSTANTIATE_TEST_SUITE_P(Architectures, Conversion,
                          testing::Values(tiny(), changed([](auto& options) { options.registers = 0; }),
                                          changed([](auto& options) { options.ffn = "swiglu"; }),
                                          changed([](auto& options) { options.heads = 8; })),
-                         [](const auto& info) {  // by what tells them apart: without it, by their bytes
-                           const model::VisionTransformerOptions& options = info.param;
-                           return options.ffn + "_" + std::to_string(options.registers) + "_registers_" +
-                                  std::to_string(options.heads) + "_heads";
-                         });
+                         [](const auto& each) { return name_of(each.param); });
 
 TEST_F(ModelCommand, ConversionToHalfPrecisionRoundsEachNumber) {
   for (const auto& [option, type, name] :
