@@ -1,6 +1,6 @@
 #include "jobs/evaluate/evaluate.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <chrono>
 #include <functional>

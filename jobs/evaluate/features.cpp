@@ -1,7 +1,7 @@
 // Letters: B pictures, C channels, S side, N patches a picture, D width, H heads, R registers.
 #include "jobs/evaluate/features.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,7 +1,7 @@
 // Letters: N rows, D components of a feature, R learning rates side by side, C classes.
 #include "jobs/evaluate/linear_probe.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <numeric>

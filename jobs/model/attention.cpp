@@ -1,5 +1,5 @@
 // `paddock-run model attention`: where the last block looks, as pictures.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // `paddock-run model convert`: the same weights under another project's names.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <array>
 #include <sstream>

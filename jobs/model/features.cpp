@@ -2,7 +2,7 @@
 // Letters: B pictures, N patches a picture, D width.
 #include "jobs/evaluate/features.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <stdexcept>

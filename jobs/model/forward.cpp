@@ -1,6 +1,6 @@
 // `paddock-run model forward`: ready tensors in, the backbone's tokens out. For comparing with another implementation.
 // Letters: B images, C channels, H W pixels, D width, R registers, N patches of an image.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <stdexcept>

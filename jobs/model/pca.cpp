@@ -1,5 +1,5 @@
 // `paddock-run model pca`: principal components of the patches as colours.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 
