@@ -28,8 +28,11 @@ target_link_libraries(paddock_xxhash INTERFACE PkgConfig::XXHASH)
 if(PADDOCK_CONTROL)
   find_package(CapnProto REQUIRED)
   find_package(CLI11 REQUIRED)
-  pkg_check_modules(ZEROMQ REQUIRED IMPORTED_TARGET libzmq)
+  # Without the flags of libzmq's own dependencies, which its headers do not need and which stand in another order when CMake
+  # runs again: everything would be compiled anew.
+  pkg_check_modules(ZEROMQ REQUIRED libzmq)
   add_library(paddock_zeromq INTERFACE)
   add_library(paddock::zeromq ALIAS paddock_zeromq)
-  target_link_libraries(paddock_zeromq INTERFACE PkgConfig::ZEROMQ)
+  target_link_libraries(paddock_zeromq INTERFACE ${ZEROMQ_LINK_LIBRARIES})
+  target_include_directories(paddock_zeromq SYSTEM INTERFACE ${ZEROMQ_INCLUDEDIR})
 endif()
