@@ -12,17 +12,7 @@ TrainingPlan distill_plan(const spec::DistillOptions& options) {
     throw std::invalid_argument(
         "student.patch_size is " + std::to_string(options.student.patch_size) + ", must be the teacher's " +
         std::to_string(teacher.options.backbone.patch_size) + ": they are compared patch by patch");
-  TrainingPlan plan;
-  plan.kind = "distill";
-  plan.options = spec::distill_table().to_json(options);
-  plan.data = options.data;
-  plan.batch_size = options.batch_size;
-  plan.seed = static_cast<std::uint64_t>(options.seed);
-  plan.crops = options.crops;
-  plan.augment = options.augment;
-  plan.loss = options.loss;
-  plan.schedule = options.schedule;
-  plan.run = options.run;
+  TrainingPlan plan = common_plan("distill", spec::distill_table().to_json(options), options);
   plan.mask_probability = 0;
   plan.student.backbone = backbone_options(options.student, options.crops.global_size);
   plan.student.dino_head = head_options(options.dino_head);

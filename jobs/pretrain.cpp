@@ -3,17 +3,7 @@
 namespace paddock::jobs {
 
 TrainingPlan pretrain_plan(const spec::PretrainOptions& options) {
-  TrainingPlan plan;
-  plan.kind = "pretrain";
-  plan.options = spec::pretrain_table().to_json(options);
-  plan.data = options.data;
-  plan.batch_size = options.batch_size;
-  plan.seed = static_cast<std::uint64_t>(options.seed);
-  plan.crops = options.crops;
-  plan.augment = options.augment;
-  plan.loss = options.loss;
-  plan.schedule = options.schedule;
-  plan.run = options.run;
+  TrainingPlan plan = common_plan("pretrain", spec::pretrain_table().to_json(options), options);
   plan.mask_probability = options.mask_probability;
   plan.mask_ratio = options.mask_ratio;
   plan.student.backbone = backbone_options(options.backbone, options.crops.global_size);

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "jobs/rank_environment.h"
@@ -42,6 +43,23 @@ struct TrainingPlan {
   model::TensorMap frozen_weights;  // "backbone.…", "dino_head.…"
   std::string frozen_hash;          // identity of the teacher's checkpoint
 };
+
+// What the options of every kind of training have in common; `resolved`: the same as JSON, with all defaults.
+template <typename Options>
+TrainingPlan common_plan(std::string kind, nlohmann::json resolved, const Options& options) {
+  TrainingPlan plan;
+  plan.kind = std::move(kind);
+  plan.options = std::move(resolved);
+  plan.data = options.data;
+  plan.batch_size = options.batch_size;
+  plan.seed = static_cast<std::uint64_t>(options.seed);
+  plan.crops = options.crops;
+  plan.augment = options.augment;
+  plan.loss = options.loss;
+  plan.schedule = options.schedule;
+  plan.run = options.run;
+  return plan;
+}
 
 struct TrainingHooks {
   std::function<void(std::int64_t step)> after_step;  // tests throw here, to be killed
