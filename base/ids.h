@@ -6,9 +6,14 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace paddock {
+
+// Letters, digits and "._-", not starting with a dot, at most limits::kNameBytesMax: safe as a file's name. The rule for
+// the names of graphs, jobs, artifacts and nodes.
+bool is_name(std::string_view text);
 
 template <typename Tag, typename Value>
 struct Id {

@@ -138,7 +138,7 @@ Result<Json> graphs(Connection& connection, std::uint64_t id, bool patiently) {
   return json;
 }
 
-Result<std::uint64_t> find_graph(Connection& connection, const std::string& number_or_name) {
+Result<std::uint64_t> find_graph(Connection& connection, const std::string& number_or_name, bool patiently) {
   std::uint64_t number = 0;
   const char* end = number_or_name.data() + number_or_name.size();
   if (const auto [stop, error] = std::from_chars(number_or_name.data(), end, number);
@@ -146,7 +146,7 @@ Result<std::uint64_t> find_graph(Connection& connection, const std::string& numb
     if (number == 0) return fail(Code::kNotFound, "graphs are numbered from 1");
     return number;
   }
-  const auto all = graphs(connection, 0);
+  const auto all = graphs(connection, 0, patiently);
   if (!all) return tl::unexpected<Error>(all.error());
   std::optional<std::uint64_t> newest;
   for (const Json& graph : *all) {

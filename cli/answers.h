@@ -23,7 +23,8 @@ Json to_json(wire::Checkpoint::Reader checkpoint);
 
 // All graphs, without their jobs (id 0), or one with them. Waits for the coordinator if `patiently`.
 Result<Json> graphs(Connection& connection, std::uint64_t id, bool patiently = false);
-// One graph by number, or the newest of that name. kNotFound: there is none.
-Result<std::uint64_t> find_graph(Connection& connection, const std::string& number_or_name);
+// One graph by number, or the newest of that name. kNotFound: there is none. Waits for the coordinator if `patiently`.
+Result<std::uint64_t> find_graph(Connection& connection, const std::string& number_or_name,
+                                 bool patiently = false);
 
 }  // namespace paddock::cli

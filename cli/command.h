@@ -15,10 +15,11 @@ namespace paddock::cli {
 
 // Documented in docs/operator.md: scripts rely on them.
 inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;       // what was asked for failed
-inline constexpr int kWrongUsage = 2;   // wrong arguments, or a graph that is refused
-inline constexpr int kNotFound = 3;     // no such graph, job, attempt or file
-inline constexpr int kUnreachable = 5;  // no coordinator answers
+inline constexpr int kFailed = 1;      // what was asked for failed
+inline constexpr int kWrongUsage = 2;  // wrong arguments, or a graph that is refused
+inline constexpr int kNotFound = 3;    // no such graph, job, attempt or file
+inline constexpr int kUnreachable =
+    5;  // no coordinator answers, or this machine refuses a file or port: try again later
 
 int exit_code_of(const Error& error);
 

@@ -39,10 +39,10 @@ Result<wire::Envelope> Connection::ask(wire::Message::Which expected, const Fill
   fill(wire::begin(builder, request));
   const std::uint64_t answered_before = client_.counters().received;
   auto answer = client_.ask(builder, kAnswerTime);
+  is_silent_ = false;
   if (!answer) {
-    const bool is_silence =
-        answer.error().code == Code::kUnavailable && client_.counters().received == answered_before;
-    if (!is_silence) return answer;
+    is_silent_ = answer.error().code == Code::kUnavailable && client_.counters().received == answered_before;
+    if (!is_silent_) return answer;
     return fail(Code::kUnavailable, "the coordinator at " + endpoint_ +
                                         " does not answer; is it running, and reachable from here?");
   }
@@ -57,7 +57,7 @@ Result<wire::Envelope> Connection::ask_until_answered(wire::Message::Which expec
   Millis wait = kPauseFirst;
   while (true) {
     auto answer = ask(expected, fill);
-    if (answer || answer.error().code != Code::kUnavailable) {
+    if (!is_silent_) {
       if (wait > kPauseFirst) std::cerr << "paddock: the coordinator is back" << std::endl;
       return answer;
     }

@@ -41,6 +41,7 @@ class Connection {
   std::string endpoint_;
   wire::Client client_;
   std::uint64_t last_request_ = 0;
+  bool is_silent_ = false;  // nobody answered the last question; a refusal is an answer, whatever its code
 };
 
 }  // namespace paddock::cli

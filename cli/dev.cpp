@@ -43,23 +43,31 @@ class Cluster {
         is_json_(is_json) {}
 
   Result<int> run() {
-    TRY(start_coordinator(), "starting the coordinator");
-    if (const auto is_ready = wait_until_ready({kCoordinator}); !is_ready || !*is_ready)
-      return give_up(is_ready);
-    TRY(read_endpoint(), "starting the workers");
-    std::vector<std::string> workers;
-    for (int i = 0; i < options_.workers; ++i) {
-      workers.push_back(std::string("worker-") + static_cast<char>('a' + i));
-      TRY(start_worker(workers.back(), i), "starting " + workers.back());
+    if (const auto are_ready = start_all(); !are_ready || !*are_ready) {
+      for (const std::string& name : names_) children_.signal(name, SIGKILL);
+      if (!are_ready) return tl::unexpected<Error>(are_ready.error());
+      return kFailed;
     }
-    names_.insert(names_.end(), workers.begin(), workers.end());
-    if (const auto are_ready = wait_until_ready(workers); !are_ready || !*are_ready)
-      return give_up(are_ready);
     announce();
     return serve();
   }
 
  private:
+  // False: one of them ended, or we were asked to stop, before all were ready.
+  Result<bool> start_all() {
+    TRY(start_coordinator(), "starting the coordinator");
+    const auto is_ready = wait_until_ready({kCoordinator});
+    if (!is_ready || !*is_ready) return is_ready;
+    TRY(read_endpoint(), "starting the workers");
+    std::vector<std::string> workers;
+    for (int i = 0; i < options_.workers; ++i) {
+      workers.push_back(std::string("worker-") + static_cast<char>('a' + i));
+      TRY(start_worker(workers.back(), i), "starting " + workers.back());
+      names_.push_back(workers.back());
+    }
+    return wait_until_ready(workers);
+  }
+
   Result<void> start_coordinator() {
     names_ = {kCoordinator};
     std::vector<std::string> argv = {
@@ -113,12 +121,6 @@ class Cluster {
       if (std::holds_alternative<Children::Signalled>(*event)) return false;
     }
     return true;
-  }
-
-  Result<int> give_up(const Result<bool>& why) {
-    for (const std::string& name : names_) children_.signal(name, SIGKILL);
-    if (!why) return tl::unexpected<Error>(why.error());
-    return kFailed;
   }
 
   void announce() const {

@@ -123,7 +123,7 @@ class LogReader {
 Result<int> logs(const Options& options, bool is_json) {
   auto connection = Connection::open(options.target);
   if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto graph = find_graph(*connection, options.graph);
+  const auto graph = find_graph(*connection, options.graph, options.follows);
   if (!graph) return tl::unexpected<Error>(graph.error());
   return LogReader(options, *connection, *graph, is_json).run();
 }

@@ -168,7 +168,9 @@ int run(int argc, char** argv) {
   CLI::App app("Paddock raises DINOv2 models on a cluster.", "paddock");
   app.require_subcommand(1);
   app.set_version_flag("--version", PADDOCK_VERSION);
-  app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 5 no coordinator answers.");
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 5 no coordinator answers, or a file or port "
+      "is not to be had.");
   Chosen chosen;
   add_dev(app, chosen);
   add_coordinator(app, chosen);

@@ -48,7 +48,7 @@ Result<int> status(const Options& options, bool is_json) {
   if (!connection) return tl::unexpected<Error>(connection.error());
   std::uint64_t id = 0;
   if (!options.graph.empty()) {
-    const auto found = find_graph(*connection, options.graph);
+    const auto found = find_graph(*connection, options.graph, options.watches);
     if (!found) return tl::unexpected<Error>(found.error());
     id = *found;
   }

@@ -1,6 +1,6 @@
 # paddock_part(<name> USES <parts> SOURCES <files> LIBRARIES <imported targets>)
 #   One library a part, paddock::<name>. USES is the only place where an arrow between parts is written: from it come
-#   the links, the link-alone program, and build/arrows.txt, which scripts/tidy holds the includes against.
+#   the links and the link-alone program, and scripts/tidy reads it here to hold the includes against.
 # paddock_test(<name> LABEL <label> PARTS <parts> SOURCES <files> [LIBRARIES <targets>] [TIMEOUT s])
 #   One GoogleTest program; each of its tests is a ctest entry with the label.
 
@@ -38,9 +38,6 @@ function(paddock_part name)
     target_link_libraries(${target} INTERFACE ${links})
   endif()
   add_library(paddock::${name} ALIAS ${target})
-  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  string(REPLACE ";" " " uses "${PART_USES}")
-  set_property(GLOBAL APPEND PROPERTY PADDOCK_ARROWS "${name} ${folder} ${uses}")
 endfunction()
 
 function(paddock_program name)
@@ -75,10 +72,4 @@ function(paddock_test name)
     list(APPEND properties ENVIRONMENT "${TEST_ENVIRONMENT}")
   endif()
   gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
-endfunction()
-
-function(paddock_write_arrows)
-  get_property(arrows GLOBAL PROPERTY PADDOCK_ARROWS)
-  string(REPLACE ";" "\n" text "${arrows}")
-  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/arrows.txt CONTENT "${text}\n")
 endfunction()

@@ -9,7 +9,6 @@ endif()
 if(NOT EXISTS "${torch_root}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "No LibTorch in '${torch_root}': run scripts/setup, or set PADDOCK_TORCH_ROOT, or PADDOCK_COMPUTE=OFF")
 endif()
-cmake_path(GET torch_root PARENT_PATH python_packages)
 
 add_library(paddock_torch INTERFACE)
 add_library(paddock::torch ALIAS paddock_torch)
@@ -23,5 +22,3 @@ target_link_options(paddock_torch INTERFACE -Wl,-rpath,${torch_root}/lib)
 target_compile_definitions(paddock_torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
 # GCC's precompiled headers defeat ccache without this (and CCACHE_SLOPPINESS, which the presets set).
 target_compile_options(paddock_torch INTERFACE -fpch-preprocess)
-set(PADDOCK_CUDA_HEADERS ${python_packages}/nvidia/cu13/include)
-set(PADDOCK_TORCH_LIB ${torch_root}/lib)

@@ -16,10 +16,10 @@
 #include "coordinator/journal.h"
 #include "coordinator/prepare.h"
 #include "coordinator/requests.h"
-#include "coordinator/systemd_notify.h"
 #include "coordinator/workers.h"
 #include "scheduler/apply.h"
 #include "scheduler/lease.h"
+#include "wire/systemd_notify.h"
 
 namespace paddock::coordinator {
 namespace {
@@ -239,13 +239,13 @@ Result<void> Coordinator::serve(int stop_fd) {
         TRY(write_endpoint(options_.endpoint_file, server_.endpoint()), "announcing the endpoint");
       }
       log_.info("coordinator_ready", {{"endpoint", server_.endpoint()}});
-      systemd_notify("READY=1");
+      wire::systemd_notify("READY=1");
     }
     const std::array descriptors{stop_fd};
     TRY_ASSIGN(const wire::Ready ready, server_.wait(time_to_wait(), descriptors), "waiting for messages");
     if (!ready.readable.empty()) break;
   }
-  systemd_notify("STOPPING=1");
+  wire::systemd_notify("STOPPING=1");
   log_.info("coordinator_stopped");
   return {};
 }

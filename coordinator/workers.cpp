@@ -63,7 +63,7 @@ std::optional<std::string> fault_of(wire::Report::Reader report) {
   if (report.isArtifact()) {
     const auto artifact = report.getArtifact();
     const std::string name = to_text(artifact.getName());
-    if (!scheduler::is_name(name)) return "'" + name + "' is no name for an artifact";
+    if (!is_name(name)) return "'" + name + "' is no name for an artifact";
     if (artifact.getPath().size() == 0) return "artifact " + name + " has no path";
   }
   if (report.isCheckpoint()) {
@@ -98,11 +98,13 @@ bool Workers::handle(const wire::Peer& peer, wire::Message::Reader message, Inst
 void Workers::join(const wire::Peer& peer, std::uint64_t request_id, wire::Join::Reader join, Instant now,
                    Turn& turn) {
   const NodeId node{to_text(join.getNode())};
-  if (!scheduler::is_name(node.value) || join.getIncarnation() == 0) {
+  if (!is_name(node.value) || join.getIncarnation() == 0) {
     capnp::MallocMessageBuilder builder;
     wire::write_refusal(
         builder, request_id,
-        Error{Code::kInvalid, "'" + node.value + "' is no name for a node: letters, digits and ._- only"});
+        Error{Code::kInvalid,
+              "'" + node.value +
+                  "' is no name for a node: letters, digits and ._- only, not starting with a dot"});
     return send(peer, builder);
   }
   const std::uint64_t incarnation = join.getIncarnation();

@@ -71,12 +71,6 @@ std::string_view name_of(Outcome outcome) {
   return {};
 }
 
-bool is_name(std::string_view text) {
-  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  return !text.empty() && text.size() <= limits::kNameBytesMax && text.front() != '.' &&
-         text.find_first_not_of(kAllowed) == std::string_view::npos;
-}
-
 namespace {
 
 // Bounds that keep every product and sum of resources.h far from overflow.

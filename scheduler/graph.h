@@ -158,9 +158,6 @@ std::string_view name_of(JobState state);
 std::string_view name_of(GraphState state);
 std::string_view name_of(Outcome outcome);
 
-// Letters, digits and "._-", not starting with a dot, at most limits::kNameBytesMax: safe as a file's name.
-bool is_name(std::string_view text);
-
 // kInvalid with the first fault: no job, a bad or doubled name, an unknown need, a cycle, a size out of
 // bounds.
 Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& jobs);

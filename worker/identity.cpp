@@ -11,6 +11,7 @@
 #include <cctype>
 #include <memory>
 
+#include "base/ids.h"
 #include "base/limits.h"
 
 namespace paddock::worker {
@@ -19,13 +20,6 @@ namespace {
 std::string host_name() {
   char name[256] = {};
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
-
-bool is_name(const std::string& name) {
-  return !name.empty() && name.size() <= limits::kNameBytesMax &&
-         std::ranges::all_of(name, [](unsigned char letter) {
-           return std::isalnum(letter) != 0 || letter == '.' || letter == '_' || letter == '-';
-         });
 }
 
 // The address of this machine that packets to the coordinator leave from: the one that other nodes likely

@@ -7,9 +7,9 @@
 #include <chrono>
 #include <csignal>
 
+#include "wire/systemd_notify.h"
 #include "worker/launch.h"
 #include "worker/messages.h"
-#include "worker/systemd_notify.h"
 
 namespace paddock::worker {
 namespace {
@@ -100,7 +100,7 @@ void Loop::read_signals() {
   while (read(parts_.signals.number(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) continue;  // read_processes() looks anyway
     log_.info("stop_asked", {{"signal", info.ssi_signo}, {"ranks", agent_.held().size()}});
-    systemd_notify("STOPPING=1");
+    wire::systemd_notify("STOPPING=1");
     // Asked twice, we stop asking politely.
     happened(StopAsked{is_stop_asked_ ? Millis(0) : parts_.options.stop_grace});
     is_stop_asked_ = true;
@@ -271,7 +271,7 @@ void Loop::carry_out(const RefuseStart& effect) {
 }
 
 void Loop::carry_out(const SayReady&) {
-  systemd_notify("READY=1");
+  wire::systemd_notify("READY=1");
   log_.info("worker_ready", {{"node", parts_.identity.node}, {"coordinator", parts_.options.coordinator}});
 }
 

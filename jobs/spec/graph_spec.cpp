@@ -75,15 +75,6 @@ const OptionTable<JobSpec>& job_table() {
   return table;
 }
 
-bool is_name(std::string_view text) {
-  const auto is_allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  return !text.empty() && text.size() <= limits::kNameBytesMax && text.front() != '.' &&
-         std::all_of(text.begin(), text.end(), is_allowed);
-}
-
 Json to_json(const JobSpec& job) {
   Json json = job_table().to_json(job);
   json["name"] = job.name;

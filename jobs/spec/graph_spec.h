@@ -60,9 +60,6 @@ struct GraphSpec {
   bool operator==(const GraphSpec&) const = default;
 };
 
-// Letters, digits and "._-", not starting with a dot, at most limits::kNameBytesMax.
-bool is_name(std::string_view text);
-
 // All keys of a job but its name; what the YAML under `jobs.NAME` may hold.
 const OptionTable<JobSpec>& job_table();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/ids.h"
 #include "base/limits.h"
 #include "jobs/spec/document.h"
 #include "jobs/spec/job_kinds.h"

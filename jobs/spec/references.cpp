@@ -3,6 +3,8 @@
 #include <functional>
 #include <set>
 
+#include "base/ids.h"
+
 namespace paddock::spec {
 namespace {
 

@@ -1,4 +1,4 @@
-#include "coordinator/systemd_notify.h"
+#include "wire/systemd_notify.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,15 +8,15 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace paddock::coordinator {
+namespace paddock::wire {
 
 void systemd_notify(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr) return;
+  if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
   const std::size_t length = std::strlen(path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (length == 0 || length >= sizeof(address.sun_path)) return;
+  if (length >= sizeof(address.sun_path)) return;
   std::memcpy(address.sun_path, path, length);
   if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // the abstract namespace
   const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -27,4 +27,4 @@ void systemd_notify(std::string_view state) {
   ::close(socket);
 }
 
-}  // namespace paddock::coordinator
+}  // namespace paddock::wire
