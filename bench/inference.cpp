@@ -14,7 +14,7 @@ constexpr std::int64_t kBatch = 32;
 
 void Features(benchmark::State& state, std::int64_t width, std::int64_t heads, torch::ScalarType type) {
   VisionTransformerOptions options;
-  options.image_size = 518;  // as the released models: positions are resized
+  options.image_height = options.image_width = 518;  // as the released models: positions are resized
   options.embed_dim = width;
   options.heads = heads;
   VisionTransformer network(options);

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "model/adamw.h"
-#include "model/ema_teacher.h"
+#include "model/gradient_sum.h"
 #include "model/self_distillation.h"
 
 namespace paddock::model {
@@ -29,7 +29,7 @@ std::string setting(const char* name, const char* otherwise) {
 
 HeadedBackboneOptions vit_small() {
   HeadedBackboneOptions options;
-  options.backbone.image_size = 224;
+  options.backbone.image_height = options.backbone.image_width = 224;
   options.dino_head.prototypes = 65'536;
   options.dino_head.hidden = 2048;
   options.dino_head.bottleneck = 256;
@@ -73,27 +73,32 @@ struct Run {
     teacher.set_compute_type(type);
     student_parameters = std::make_unique<FlatParameters>(student.parameters(), true);
     teacher_parameters = std::make_unique<FlatParameters>(teacher.parameters(), false);
-    optimiser = std::make_unique<AdamW>(*student_parameters, LayerwiseDecay{.9, .2, 12});
+    gradients = std::make_unique<GradientSum>(*student_parameters, shards);
+    optimiser = std::make_unique<AdamW>(*student_parameters, *teacher_parameters, gradients->slice(),
+                                        LayerwiseDecay{.9, .2, 12});
   }
 
   StepLosses losses() {
     LossOptions options;
     options.local_crops = kLocals;
-    return self_distillation_losses(student, teacher, targets, batch, options, kTemperature, ranks);
+    const auto taught = teach(teacher, targets, {batch}, kTemperature, shards);
+    return student_losses(student, taught[0], batch, options);
   }
 
   void update() {
-    for (const char* network : {"backbone.", "dino_head."})
-      clip_gradients(*student_parameters, network, kClip);
-    optimiser->step({1e-4, 1e-4, .04});
-    move_teacher(*teacher_parameters, *student_parameters, kMomentum);
+    gradients->add_shard();
+    const auto gradient = gradients->reduce();
+    const auto clipped = clip_gradients(*student_parameters, gradients->slice(), gradient, 1, kClip, ranks);
+    optimiser->step(gradient, clipped.scales, {1e-4, 1e-4, .04, kMomentum});
   }
 
   HeadedBackbone student, teacher;
   CropBatch batch;
   TeacherTargets targets;
   OneRank ranks;
+  const Shards shards{ranks, 1};
   std::unique_ptr<FlatParameters> student_parameters, teacher_parameters;
+  std::unique_ptr<GradientSum> gradients;
   std::unique_ptr<AdamW> optimiser;
 };
 
@@ -115,7 +120,6 @@ void Step(benchmark::State& state) {
   Run& run = the_run();
   double loss = 0;
   for (auto _ : state) {
-    run.student_parameters->zero_gradients();
     const auto losses = run.losses();
     losses.total.backward();
     run.update();
@@ -171,8 +175,8 @@ void Targets(benchmark::State& state) {
   const auto cls = torch::randn({2 * images(), 65'536});
   const auto patches = torch::randn({run.batch.patches_M.size(0), 65'536});
   for (auto _ : state) {
-    benchmark::DoNotOptimize(run.targets.of_cls(cls, kTemperature, run.ranks));
-    benchmark::DoNotOptimize(run.targets.of_patches(patches, kTemperature, run.ranks));
+    benchmark::DoNotOptimize(run.targets.of_cls({cls}, kTemperature, run.shards));
+    benchmark::DoNotOptimize(run.targets.of_patches({patches}, kTemperature, run.shards));
   }
 }
 BENCHMARK(Targets)->Unit(benchmark::kMillisecond)->UseRealTime()->MinTime(2);

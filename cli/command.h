@@ -47,6 +47,7 @@ void add_cancel(CLI::App& app, Chosen& chosen);
 void add_nodes(CLI::App& app, Chosen& chosen);
 void add_checkpoints(CLI::App& app, Chosen& chosen);
 void add_artifacts(CLI::App& app, Chosen& chosen);
+void add_recipes(CLI::App& app, Chosen& chosen);
 void add_schema(CLI::App& app, Chosen& chosen);
 
 }  // namespace paddock::cli

@@ -183,6 +183,7 @@ int run(int argc, char** argv) {
   add_nodes(app, chosen);
   add_checkpoints(app, chosen);
   add_artifacts(app, chosen);
+  add_recipes(app, chosen);
   add_schema(app, chosen);
   try {
     app.parse(argc, argv);

@@ -1,3 +1,4 @@
+#include <CLI/Option.hpp>
 #include <memory>
 
 #include "cli/answers.h"
@@ -5,6 +6,7 @@
 #include "cli/connection.h"
 #include "cli/output.h"
 #include "cli/spec_file.h"
+#include "jobs/spec/training_summary.h"
 
 namespace paddock::cli {
 namespace {
@@ -12,12 +14,19 @@ namespace {
 struct Options {
   Target target;
   std::string file;
+  bool is_verbose = false;
 };
 
 std::string joined(const Json& names) {
   std::string text;
   for (const Json& name : names) text += (text.empty() ? "" : ",") + name.get<std::string>();
   return text;
+}
+
+std::optional<spec::TrainingSummary> summary_of(const Json& job) {
+  spec::TrainingFacts facts;
+  facts.ranks = job["ranks"].get<std::int64_t>();
+  return spec::summarize_training(text_of(job, "kind"), job["with"], facts);
 }
 
 Result<int> plan(const Options& options, bool is_json) {
@@ -34,6 +43,11 @@ Result<int> plan(const Options& options, bool is_json) {
   Json jobs = Json::array();
   for (const auto job : answer->message().getPlanned().getJobs()) jobs.push_back(to_json(job));
   if (is_json) {
+    for (Json& job : jobs) {
+      if (!options.is_verbose) break;
+      const auto summary = summary_of(job);
+      job["summary"] = summary ? spec::to_json(*summary) : Json();
+    }
     print_json({{"jobs", std::move(jobs)}});
     return kDone;
   }
@@ -44,6 +58,11 @@ Result<int> plan(const Options& options, bool is_json) {
                     job["cached"] == true ? "done already (cache)" : plain(text_of(job, "placement"))});
   }
   print_text(table({"JOB", "KIND", "RANKS", "NEEDS", "WOULD"}, rows));
+  for (const Json& job : jobs) {
+    if (!options.is_verbose) break;
+    if (const auto summary = summary_of(job))
+      print_text("\n" + text_of(job, "job") + "\n" + spec::to_text(*summary));
+  }
   return kDone;
 }
 
@@ -53,6 +72,7 @@ void add_plan(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("plan", "shows what would run and where, without running it");
   command->add_option("FILE", options->file, "the graph, YAML or JSON; - for standard input")->required();
+  command->add_flag("-v,--verbose", options->is_verbose, "says what follows from the options of trainings");
   add_target_options(*command, options->target);
   add_output_option(*command, chosen);
   command->callback(

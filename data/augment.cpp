@@ -111,6 +111,12 @@ Image padded_to_square(const Image& picture) {
   const int top = (side - picture.height) / 2;
   for (int y = 0; y < picture.height; ++y)
     std::memcpy(square.row(top + y) + left * 3, picture.row(y), static_cast<std::size_t>(picture.width) * 3);
+  if (picture.alpha.empty()) return square;
+  square.alpha.resize(square.rgb.size() / 3);  // what is added is transparent
+  const auto width = static_cast<std::size_t>(picture.width), wide = static_cast<std::size_t>(side);
+  for (std::size_t y = 0; y < static_cast<std::size_t>(picture.height); ++y)
+    std::memcpy(&square.alpha[(static_cast<std::size_t>(top) + y) * wide + left], &picture.alpha[y * width],
+                width);
   return square;
 }
 
@@ -156,18 +162,6 @@ Image eval_square(const Image& picture, int size, EvalFit fit, int resize_side) 
 void eval_view(const Image& picture, int size, float* out_CHW, EvalFit fit, int resize_side,
                const Normalization& normalization) {
   normalize(eval_square(picture, size, fit, resize_side), normalization, out_CHW);
-}
-
-void normalize(const Image& image, const Normalization& normalization, float* out_CHW) {
-  const std::size_t pixels = image.rgb.size() / 3;
-  for (std::size_t c = 0; c < 3; ++c) {
-    // 256 values are all there are: a table gives the exact quotients at the cost of a look-up.
-    std::array<float, 256> table{};
-    for (std::size_t v = 0; v < table.size(); ++v)
-      table[v] = (static_cast<float>(v) / 255.0f - normalization.mean[c]) / normalization.std[c];
-    float* out = out_CHW + c * pixels;
-    for (std::size_t i = 0; i < pixels; ++i) out[i] = table[image.rgb[3 * i + c]];
-  }
 }
 
 }  // namespace paddock::data

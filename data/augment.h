@@ -5,18 +5,13 @@
 // thread, again after a restart. Threads: pure functions.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "data/image.h"
+#include "data/normalization.h"
 #include "data/resize.h"
 
 namespace paddock::data {
-
-struct Normalization {
-  std::array<float, 3> mean{0.485f, 0.456f, 0.406f};  // of ImageNet, of values in [0, 1]
-  std::array<float, 3> std{0.229f, 0.224f, 0.225f};
-};
 
 struct MultiCropOptions {
   int global_size = 224;  // pixels, a multiple of the patch size; more: finer detail, quadratic cost
@@ -43,7 +38,8 @@ struct MultiCropOptions {
   double blur_sigma_min = 0.1;  // pixels
   double blur_sigma_max = 2.0;
   double solarize_probability = 0.2;  // of the second global crop
-  Normalization normalization;
+  Normalization
+      normalization;  // its channels are those of the views; the operators on colours leave a fourth as it is
 };
 
 // The box of a crop as torchvision's RandomResizedCrop draws it: ten tries, else the largest centred box
@@ -51,8 +47,8 @@ struct MultiCropOptions {
 Box draw_crop(ImageSize picture, const MultiCropOptions& options, std::uint64_t seed, std::uint64_t position,
               int view);
 
-// Writes the view [3, S, S], S = global_size for views 0 and 1, else local_size. The picture has at least one
-// pixel.
+// Writes the view [C, S, S], S = global_size for views 0 and 1, else local_size. The picture has at least one
+// pixel; for one channel decode it to grey, so that no jitter of colours reaches the luma.
 void make_view(const Image& picture, const MultiCropOptions& options, std::uint64_t seed,
                std::uint64_t position, int view, float* out_CHW);
 
@@ -64,11 +60,8 @@ enum class EvalFit {
 // The picture as evaluation sees it, size × size, still 8-bit. kCrop: the short side becomes `resize_side`
 // first (0: size).
 Image eval_square(const Image& picture, int size, EvalFit fit = EvalFit::kCrop, int resize_side = 0);
-// The same, normalised: [3, size, size].
+// The same, normalised: [C, size, size].
 void eval_view(const Image& picture, int size, float* out_CHW, EvalFit fit = EvalFit::kCrop,
                int resize_side = 0, const Normalization& normalization = {});
-
-// [3, height, width] of (value / 255 − mean) / std.
-void normalize(const Image& image, const Normalization& normalization, float* out_CHW);
 
 }  // namespace paddock::data

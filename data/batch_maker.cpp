@@ -17,18 +17,22 @@ void require(bool holds, const char* claim) {
   if (!holds) throw std::invalid_argument(std::string("loader options: ") + claim);
 }
 
-LoaderOptions checked(const storage::ShardSet& shards, const LoaderOptions& options) {
+LoaderOptions checked(const storage::SampleSet& set, const LoaderOptions& options) {
   const MultiCropOptions& views = options.views;
-  require(shards.size() > 0, "the shard set has no samples");
-  require(options.world > 0 && options.rank >= 0 && options.rank < options.world,
-          "rank must be in [0, world)");
-  require(options.global_batch > 0 && options.global_batch % options.world == 0,
-          "global_batch must be a positive multiple of world");
+  require(set.size() > 0, "the set has no samples");
+  require(0 <= options.first_shard && options.first_shard < options.last_shard &&
+              options.last_shard <= options.virtual_shards,
+          "the range of virtual shards must lie in all of them and not be empty");
+  require(options.global_batch > 0 && options.global_batch % options.virtual_shards == 0,
+          "global_batch must be a positive multiple of virtual_shards");
   require(options.threads >= 0 && options.depth >= 1, "threads must be at least 0 and depth at least 1");
   require(options.patch_size > 0 && views.global_size > 0 && views.global_size % options.patch_size == 0,
           "global_size must be a positive multiple of patch_size");
-  require(views.num_local >= 0 && views.local_size > 0 && views.local_size % options.patch_size == 0,
-          "local_size must be a positive multiple of patch_size");
+  require(views.num_local >= 0 &&
+              (views.num_local == 0 || (views.local_size > 0 && views.local_size % options.patch_size == 0)),
+          "local_size must be a positive multiple of patch_size where there are local crops");
+  if (const auto problem = problem_of(views.normalization))
+    throw std::invalid_argument("loader options: normalization: " + *problem);
   require(options.mask_probability >= 0 && options.mask_probability <= 1,
           "mask_probability must be in [0, 1]");
   require(options.mask_ratio_min >= 0 && options.mask_ratio_min <= options.mask_ratio_max &&
@@ -37,8 +41,9 @@ LoaderOptions checked(const storage::ShardSet& shards, const LoaderOptions& opti
   return options;
 }
 
-std::size_t values_of(int size) {
-  return static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
+// Of a view of size × size pixels.
+std::size_t values_of(const MultiCropOptions& views, int size) {
+  return static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * views.normalization.mean.size();
 }
 
 // SplitMix64's finaliser: every bit of the input reaches every bit of the output.
@@ -55,22 +60,23 @@ bool is_samples_fault(const Error& error) {
 
 }  // namespace
 
-BatchMaker::BatchMaker(const storage::ShardSet& shards, const LoaderOptions& options)
-    : options_(checked(shards, options)),
-      pictures_(static_cast<int>(options.global_batch / options.world)),
-      order_{shards.size(), options.seed},
-      source_(shards, options.cache_bytes) {}
+BatchMaker::BatchMaker(const storage::SampleSet& set, const LoaderOptions& options)
+    : options_(checked(set, options)),
+      pictures_(static_cast<int>(options.global_batch / options.virtual_shards)),
+      order_{set.size(), options.seed},
+      source_(set, options.cache_bytes, options.views.normalization.channels(), options.patience) {}
 
-Batch BatchMaker::begin(std::uint64_t step) const {
+Batch BatchMaker::begin(std::uint64_t step, int shard) const {
   const auto pictures = static_cast<std::size_t>(pictures_);
   const auto local = static_cast<std::size_t>(options_.views.num_local);
   Batch batch;
   batch.step = step;
-  batch.globals.resize(2 * pictures * values_of(options_.views.global_size));
-  batch.locals.resize(local * pictures * values_of(options_.views.local_size));
+  batch.shard = shard;
+  batch.globals.resize(2 * pictures * values_of(options_.views, options_.views.global_size));
+  batch.locals.resize(local * pictures * values_of(options_.views, options_.views.local_size));
   batch.indices.resize(pictures);
-  const std::uint64_t first = step * static_cast<std::uint64_t>(options_.global_batch) +
-                              static_cast<std::uint64_t>(options_.rank) * pictures;
+  const std::uint64_t first =
+      step * static_cast<std::uint64_t>(options_.global_batch) + static_cast<std::uint64_t>(shard) * pictures;
   for (std::size_t i = 0; i < pictures; ++i) batch.positions.push_back(first + i);
   return batch;
 }
@@ -84,8 +90,9 @@ void BatchMaker::make_picture(Batch& batch, int slot) const {
   for (int view = 0; view < 2 + options_.views.num_local; ++view) {
     const bool is_global = view < 2;
     const auto crop = static_cast<std::size_t>(is_global ? view : view - 2);
-    std::vector<float>& all = is_global ? batch.globals : batch.locals;
-    const std::size_t values = values_of(is_global ? options_.views.global_size : options_.views.local_size);
+    Pixels& all = is_global ? batch.globals : batch.locals;
+    const std::size_t values =
+        values_of(options_.views, is_global ? options_.views.global_size : options_.views.local_size);
     make_view(*chosen.image, options_.views, options_.seed, position, view,
               all.data() + (crop * pictures + at) * values);
   }
@@ -95,8 +102,8 @@ void BatchMaker::make_masks(Batch& batch) const {
   const int side = options_.views.global_size / options_.patch_size;
   const MaskOptions options{side, side, options_.mask_probability, options_.mask_ratio_min,
                             options_.mask_ratio_max};
-  MaskPlan plan = plan_masks(2 * pictures_, options, options_.seed, batch.step,
-                             static_cast<std::uint32_t>(options_.rank));
+  MaskPlan plan =
+      plan_masks(2 * pictures_, options, options_.seed, batch.step, static_cast<std::uint32_t>(batch.shard));
   batch.masks = std::move(plan.masks);
   batch.mask_indices = std::move(plan.indices);
   batch.mask_weights = std::move(plan.weights);
@@ -127,7 +134,9 @@ BatchMaker::Chosen BatchMaker::replace(std::uint64_t index, const Error& reason)
     Error again;
     if (auto image = read(candidate, again)) {
       quarantined_.with([&](auto& all) {
-        all.emplace(index, Quarantined{index, std::string(source_.key(index)), reason.message, candidate});
+        const auto [entry, is_new] = all.emplace(
+            index, Quarantined{index, std::string(source_.key(index)), reason.message, candidate});
+        if (is_new && options_.on_quarantined) options_.on_quarantined(entry->second);
       });
       return {candidate, std::move(image)};
     }

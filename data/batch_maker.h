@@ -18,11 +18,11 @@ namespace paddock::data {
 class BatchMaker {
  public:
   // Throws std::invalid_argument: see Loader.
-  BatchMaker(const storage::ShardSet& shards, const LoaderOptions& options);
+  BatchMaker(const storage::SampleSet& set, const LoaderOptions& options);
 
   int pictures() const { return pictures_; }  // B
-  // Memory and positions of the step's batch.
-  Batch begin(std::uint64_t step) const;
+  // Memory and positions of the batch of a step's virtual shard.
+  Batch begin(std::uint64_t step, int shard) const;
   // All views of the picture at `slot` of [0, B). Throws std::runtime_error: see Loader::next.
   void make_picture(Batch& batch, int slot) const;
   void make_masks(Batch& batch) const;
@@ -30,6 +30,7 @@ class BatchMaker {
   void finish(Batch& batch) const;
 
   std::vector<Quarantined> quarantined() const;
+  std::uint64_t retries() const { return source_.retries(); }
 
  private:
   struct Chosen {

@@ -7,7 +7,8 @@
 namespace paddock::data {
 
 Result<ImageSize> probe_png(std::span<const std::byte> file);
-Result<Image> decode_png(std::span<const std::byte> file, const DecodeLimits& limits);
+// With `keeps_alpha` the colours as stored and their opacity, empty where the file has none.
+Result<Image> decode_png(std::span<const std::byte> file, const DecodeLimits& limits, bool keeps_alpha);
 Result<ImageSize> probe_jpeg(std::span<const std::byte> file);
 Result<Image> decode_jpeg(std::span<const std::byte> file, const DecodeLimits& limits);
 

@@ -24,7 +24,7 @@ void to_grayscale(Image& image);
 void gaussian_blur(Image& image, double sigma);
 // Inverts every value ≥ threshold.
 void solarize(Image& image, std::uint8_t threshold = 128);
-// Left and right change places.
+// Left and right change places, of a fourth channel too, which all else here leaves as it is.
 void flip_horizontal(Image& image);
 
 }  // namespace paddock::data

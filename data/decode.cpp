@@ -4,7 +4,10 @@
 #include <array>
 #include <string>
 
+#include "base/check.h"
 #include "data/codec.h"
+#include "data/color.h"
+#include "data/normalization.h"
 
 namespace paddock::data {
 namespace {
@@ -52,16 +55,16 @@ Result<ImageSize> probe_image(std::span<const std::byte> file) {
   return unknown_format();
 }
 
-Result<Image> decode_image(std::span<const std::byte> file, const DecodeLimits& limits) {
-  switch (format_of(file)) {
-    case Format::kPng:
-      return decode_png(file, limits);
-    case Format::kJpeg:
-      return decode_jpeg(file, limits);
-    case Format::kUnknown:
-      break;
-  }
-  return unknown_format();
+Result<Image> decode_image(std::span<const std::byte> file, const DecodeLimits& limits, int channels) {
+  PADDOCK_REQUIRE(is_channel_count(channels), channels);
+  const Format format = format_of(file);
+  if (format == Format::kUnknown) return unknown_format();
+  Result<Image> image =
+      format == Format::kPng ? decode_png(file, limits, channels == 4) : decode_jpeg(file, limits);
+  if (!image) return image;
+  if (channels == 1) to_grayscale(*image);
+  if (channels == 4 && image->alpha.empty()) image->alpha.assign(image->rgb.size() / 3, 255);
+  return image;
 }
 
 }  // namespace paddock::data

@@ -1,7 +1,8 @@
-// data/decode.h – PNG and JPEG files, told apart by their first bytes, to RGB.
+// data/decode.h – PNG and JPEG files, told apart by their first bytes, to grey, RGB or RGB and opacity.
 // What a picture claims to be is read from its header and refused there, before any memory is taken for it.
-// Transparent pixels are laid on white; grey, palette and 16-bit become 8-bit RGB; of an animation or a
-// picture with its own colour profile the stored pixels are taken as they are. Threads: pure functions.
+// Grey, palette and 16-bit become 8-bit RGB; of an animation or a picture with its own colour profile the stored
+// pixels are taken as they are. Transparent pixels are laid on white, unless their opacity is asked for.
+// Threads: pure functions.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,9 @@ Result<ImageSize> probe_image(std::span<const std::byte> file);
 
 // kInvalid: neither PNG nor JPEG, colours we do not read (CMYK), or more pixels than allowed.
 // kCorrupt: the header is damaged, or the pixels end early: never a half picture.
-Result<Image> decode_image(std::span<const std::byte> file, const DecodeLimits& limits = {});
+// `channels` 1: the luma in all of R, G and B. 4: `alpha` too, 255 where the file has none, and the colours as they are
+// stored, whatever their opacity: a file may hold anything in its fourth channel.
+Result<Image> decode_image(std::span<const std::byte> file, const DecodeLimits& limits = {},
+                           int channels = 3);
 
 }  // namespace paddock::data

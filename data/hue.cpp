@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
+
+#include "data/pixel_block.h"
+#include "data/vector_clones.h"
 
 namespace paddock::data {
 namespace {
@@ -63,84 +65,103 @@ void to_rgb(Hsv color, std::uint8_t* pixel) {
       sector % 2 == 0 ? rounded(1.0 - share * (1.0 - within)) : rounded(1.0 - share * within);
 }
 
-struct Tables {
-  // [which channel is highest and whether the next one round the circle is the lowest][high − low][high − middle]
-  std::array<std::array<std::array<std::uint8_t, 256>, 256>, 6> hue{};
-  std::array<std::array<std::uint8_t, 256>, 256> saturation{};  // [high][low]
-  std::array<double, 256> least{};                              // of a saturation: 1 − share
-  std::array<float, 256> share{};
-  struct Turn {
-    float within = 0;
-    double short_of = 0;  // 1 − within
-    bool is_rising = false;
-    Places places{};
-  };
-  std::array<Turn, 256> turns{};  // of a hue
-
-  Tables() {
-    for (std::size_t highest = 0; highest < 3; ++highest) {
-      for (const std::size_t next_is_low : {0u, 1u}) {
-        const std::size_t low = (highest + (next_is_low ? 1 : 2)) % 3, middle = 3 - highest - low;
-        for (int range = 1; range < 256; ++range) {
-          for (int below = 0; below <= range; ++below) {
-            std::uint8_t pixel[3] = {};
-            pixel[highest] = static_cast<std::uint8_t>(range);
-            pixel[middle] = static_cast<std::uint8_t>(range - below);
-            hue[2 * highest + next_is_low][static_cast<std::size_t>(range)][static_cast<std::size_t>(below)] =
-                to_hsv(pixel).hue;
-          }
-        }
-      }
-    }
-    for (int high = 0; high < 256; ++high) {
-      for (int low = 0; low <= high; ++low) {
-        const std::uint8_t pixel[3] = {static_cast<std::uint8_t>(high), static_cast<std::uint8_t>(low),
-                                       static_cast<std::uint8_t>(low)};
-        saturation[static_cast<std::size_t>(high)][static_cast<std::size_t>(low)] = to_hsv(pixel).saturation;
-      }
-    }
-    for (int i = 0; i < 256; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      share[at] = static_cast<float>(i / 255.0);
-      least[at] = 1.0 - share[at];
-      const double place = i * 6.0 / 255.0;
-      const int sector = static_cast<int>(place);
-      const auto within = static_cast<float>(place - sector);
-      turns[at] = {within, 1.0 - within, sector % 2 == 0, kPlaces[static_cast<std::size_t>(sector % 6)]};
-    }
-  }
+// A block of pixels by what their hue is made of.
+struct HueBlock {
+  BlockBytes high, range;
+  BlockBytes below;        // highest − middle
+  BlockBytes offset;       // sixths of the circle from red to the highest
+  BlockBytes next_is_low;  // 1: the channel after the highest, round the circle, is the lowest
+  BlockBytes sector, least, between;
 };
 
-const Tables& tables() {
-  static const auto made = std::make_unique<const Tables>();
-  return *made;
+PADDOCK_VECTOR_CLONES
+void order_channels(const std::uint8_t* rgb, HueBlock& block) {
+  PixelBlock pixels;
+  take_apart(rgb, pixels);
+  for (std::size_t i = 0; i < kBlockPixels; ++i) {
+    const std::uint8_t red = pixels.red.of[i], green = pixels.green.of[i], blue = pixels.blue.of[i];
+    const std::uint8_t high = std::max(std::max(red, green), blue),
+                       low = std::min(std::min(red, green), blue);
+    const auto middle = static_cast<std::uint8_t>(red + green + blue - high - low);
+    const std::uint8_t next = red == high ? green : green == high ? blue : red;
+    block.high.of[i] = high;
+    block.range.of[i] = static_cast<std::uint8_t>(high - low);
+    block.below.of[i] = static_cast<std::uint8_t>(high - middle);
+    block.offset.of[i] = red == high ? std::uint8_t{0} : green == high ? std::uint8_t{2} : std::uint8_t{4};
+    block.next_is_low.of[i] = next == low ? std::uint8_t{1} : std::uint8_t{0};
+  }
+}
+
+// The reference's arithmetic in single precision. That its bytes are the same was found by trying all there are:
+// each (offset, range, below), each (high, range) and each (high, saturation, hue). A test tries all colours.
+PADDOCK_VECTOR_CLONES
+void turn_block(HueBlock& block, std::int32_t steps) {
+  BlockInts high, range, below, offset, next_is_low, sector, least, between;
+  widen(block.high.of, high);
+  widen(block.range.of, range);
+  widen(block.below.of, below);
+  widen(block.offset.of, offset);
+  widen(block.next_is_low.of, next_is_low);
+  constexpr float kUnit = 1.0f / 255.0f;
+  for (std::size_t i = 0; i < kBlockPixels; i += kLanes) {
+    const Ints ranges = range.vector(i), highs = high.vector(i);
+    const Floats value = __builtin_convertvector(highs, Floats);
+    const Floats offsets = __builtin_convertvector(offset.vector(i), Floats);
+    // Of a grey pixel nothing is below the highest, so any divisor but 0 will do.
+    const Floats share_below = __builtin_convertvector(below.vector(i), Floats) /
+                               __builtin_convertvector(ranges == 0 ? ranges + 1 : ranges, Floats);
+    const Floats after = offsets + 1.0f - share_below, before = offsets - 1.0f + share_below;
+    const Floats signed_turn = (next_is_low.vector(i) != 0 ? before : after) / 6.0f;
+    const Floats turn = signed_turn < 0.0f ? signed_turn + 1.0f : signed_turn;
+    const Ints hue = ranges == 0 ? ranges : __builtin_convertvector(turn * 255.0f, Ints);
+    const Floats range_share = __builtin_convertvector(ranges, Floats) /
+                               __builtin_convertvector(highs == 0 ? highs + 1 : highs, Floats);
+    const Ints saturation = __builtin_convertvector(range_share * 255.0f, Ints);
+
+    const Ints place = ((hue + steps) & 255) * 6;
+    const Ints sectors = (place * 32897) >> 23;  // place / 255
+    const Floats within = __builtin_convertvector(place - sectors * 255, Floats) * kUnit;
+    const Floats share = __builtin_convertvector(saturation, Floats) * kUnit;
+    const Floats side = (sectors & 1) != 0 ? within : 1.0f - within;
+    // No part is below 0: cutting off the fraction is rounding down.
+    sector.vector(i) = sectors;
+    least.vector(i) = __builtin_convertvector(value * (1.0f - share) + 0.5f, Ints);
+    between.vector(i) = __builtin_convertvector(value * (1.0f - share * side) + 0.5f, Ints);
+  }
+  narrow(sector, block.sector.of);
+  narrow(least, block.least.of);
+  narrow(between, block.between.of);
+}
+
+// kPlaces, channel by channel. A hue of 255 is in sector 6, which is the first again.
+PADDOCK_VECTOR_CLONES
+void place_channels(HueBlock& block, std::uint8_t* rgb) {
+  PixelBlock pixels;
+  for (std::size_t i = 0; i < kBlockPixels; i += kVectorBytes) {
+    const Bytes sector = block.sector.vector(i), value = block.high.vector(i);
+    const Bytes least = block.least.vector(i), between = block.between.vector(i);
+    pixels.red.vector(i) = ((sector == 1) | (sector == 4))   ? between
+                           : ((sector == 2) | (sector == 3)) ? least
+                                                             : value;
+    pixels.green.vector(i) = ((sector == 1) | (sector == 2))   ? value
+                             : ((sector == 4) | (sector == 5)) ? least
+                                                               : between;
+    pixels.blue.vector(i) = ((sector == 3) | (sector == 4))   ? value
+                            : ((sector == 2) | (sector == 5)) ? between
+                                                              : least;
+  }
+  put_together(pixels, rgb);
 }
 
 }  // namespace
 
 void turn_hue(Image& image, std::uint8_t steps) {
-  const Tables& table = tables();
-  std::uint8_t* pixel = image.rgb.data();
-  for (const std::uint8_t* end = pixel + image.rgb.size(); pixel != end; pixel += 3) {
-    const int red = pixel[0], green = pixel[1], blue = pixel[2];
-    const int high = std::max(std::max(red, green), blue), low = std::min(std::min(red, green), blue);
-    const auto highest = static_cast<std::size_t>(red == high ? 0 : green == high ? 1 : 2);
-    const int next = highest == 0 ? green : highest == 1 ? blue : red;
-    const auto order = 2 * highest + (next == low ? 1u : 0u);
-    const auto range = static_cast<std::size_t>(high - low);
-    // high + middle + low is all there is, so high − middle needs no search.
-    const auto below = static_cast<std::size_t>(2 * high + low - red - green - blue);
-    const std::size_t saturation =
-        table.saturation[static_cast<std::size_t>(high)][static_cast<std::size_t>(low)];
-    const auto hue = static_cast<std::uint8_t>(table.hue[order][range][below] + steps);
-    const Tables::Turn& turn = table.turns[hue];
-    const float share = table.share[saturation];
-    const double falling = 1.0 - share * turn.within, rising = 1.0 - share * turn.short_of;
-    // No part is below 0: cutting off the fraction is rounding down.
-    pixel[turn.places.value] = static_cast<std::uint8_t>(high);
-    pixel[turn.places.least] = static_cast<std::uint8_t>(high * table.least[saturation] + 0.5);
-    pixel[turn.places.between] = static_cast<std::uint8_t>(high * (turn.is_rising ? rising : falling) + 0.5);
-  }
+  change_blocks(image.rgb.data(), image.rgb.size() / 3, [steps](std::uint8_t* rgb) {
+    HueBlock block;
+    order_channels(rgb, block);
+    turn_block(block, steps);
+    place_channels(block, rgb);
+  });
 }
 
 void turn_hue_reference(Image& image, std::uint8_t steps) {

@@ -1,4 +1,5 @@
-// data/image.h – a decoded picture: 8-bit RGB, rows from the top, no padding, three bytes a pixel.
+// data/image.h – a decoded picture: 8-bit RGB, rows from the top, no padding, three bytes a pixel; and beside it a fourth
+// channel, where one was asked for.
 // Threads: a plain value.
 #pragma once
 
@@ -17,7 +18,8 @@ struct ImageSize {
 struct Image {
   int width = 0;
   int height = 0;
-  std::vector<std::uint8_t> rgb;  // height · width · 3
+  std::vector<std::uint8_t> rgb;    // height · width · 3
+  std::vector<std::uint8_t> alpha;  // height · width: the fourth channel, opacity; empty: there is none
 
   Image() = default;
   Image(int columns, int rows)

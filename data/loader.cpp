@@ -15,11 +15,16 @@ namespace paddock::data {
 // finished first.
 class Loader::Workers {
  public:
-  Workers(const storage::ShardSet& shards, const LoaderOptions& options, std::uint64_t first_step)
-      : maker_(shards, options), next_step_(first_step) {
+  Workers(const storage::SampleSet& set, const LoaderOptions& options, std::uint64_t first_step)
+      : maker_(set, options),
+        first_shard_(options.first_shard),
+        last_shard_(options.last_shard),
+        next_step_(first_step),
+        next_shard_(options.first_shard) {
     if (options.threads == 0) return;
     queue_.with([&](Queue& queue) {
-      for (int i = 0; i < options.depth; ++i) begin_one(queue);
+      const int ahead = options.depth * (last_shard_ - first_shard_);
+      for (int i = 0; i < ahead; ++i) begin_one(queue);
     });
     for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
   }
@@ -34,6 +39,7 @@ class Loader::Workers {
 
   Batch next() { return threads_.empty() ? made_here() : made_ahead(); }
   std::vector<Quarantined> quarantined() const { return maker_.quarantined(); }
+  std::uint64_t retries() const { return maker_.retries(); }
 
  private:
   struct Pending {
@@ -61,10 +67,18 @@ class Loader::Workers {
   }
 
   Batch made_here() {
-    Batch batch = maker_.begin(next_step_);
+    Batch batch = begin_next();
     for (int piece = 0; piece < pieces(); ++piece) make_piece(batch, piece);
     maker_.finish(batch);
-    ++next_step_;
+    return batch;
+  }
+
+  Batch begin_next() {
+    Batch batch = maker_.begin(next_step_, next_shard_);
+    if (++next_shard_ == last_shard_) {
+      next_shard_ = first_shard_;
+      ++next_step_;
+    }
     return batch;
   }
 
@@ -84,7 +98,7 @@ class Loader::Workers {
 
   void begin_one(Queue& queue) {
     auto pending = std::make_unique<Pending>();
-    pending->batch = maker_.begin(next_step_++);
+    pending->batch = begin_next();
     pending->left = pieces();
     queue.pending.push_back(std::move(pending));
   }
@@ -121,13 +135,15 @@ class Loader::Workers {
   }
 
   BatchMaker maker_;
+  const int first_shard_, last_shard_;
   std::uint64_t next_step_;
+  int next_shard_;
   Guarded<Queue> queue_;
   std::vector<std::thread> threads_;  // last: they use everything above
 };
 
-Loader::Loader(const storage::ShardSet& shards, const LoaderOptions& options, std::uint64_t first_step)
-    : workers_(std::make_unique<Workers>(shards, options, first_step)) {}
+Loader::Loader(const storage::SampleSet& set, const LoaderOptions& options, std::uint64_t first_step)
+    : workers_(std::make_unique<Workers>(set, options, first_step)) {}
 
 Loader::~Loader() = default;
 
@@ -137,6 +153,10 @@ Batch Loader::next() {
 
 std::vector<Quarantined> Loader::quarantined() const {
   return workers_->quarantined();
+}
+
+std::uint64_t Loader::retries() const {
+  return workers_->retries();
 }
 
 }  // namespace paddock::data

@@ -53,12 +53,12 @@ std::vector<std::uint8_t> block_mask(int rows, int columns, int target, Draws& d
 }
 
 MaskPlan plan_masks(int images, const MaskOptions& options, std::uint64_t seed, std::uint64_t step,
-                    std::uint32_t rank) {
+                    std::uint32_t shard) {
   PADDOCK_REQUIRE(images >= 0 && options.probability >= 0 && options.probability <= 1, images,
                   options.probability);
   PADDOCK_REQUIRE(options.ratio_min >= 0 && options.ratio_min <= options.ratio_max && options.ratio_max <= 1,
                   options.ratio_min, options.ratio_max);
-  Draws draws(seed, step, Purpose::kMask, rank);
+  Draws draws(seed, step, Purpose::kMask, shard);
   const int patches = options.rows * options.columns;
   const int masked_images = static_cast<int>(images * options.probability);
   const auto edge = [&](int i) {

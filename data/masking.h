@@ -1,6 +1,6 @@
 // data/masking.h – which patches of the global crops the student does not see.
 // Source: BEiT's block masks as DINOv2 uses them (iBOT loss, arXiv 2304.07193 §4). Letters: N patches of a
-// crop. Draws are counter-based: a plan is a function of (seed, step, rank) and the options. Threads: pure
+// crop. Draws are counter-based: a plan is a function of (seed, step, virtual shard) and the options. Threads: pure
 // functions.
 #pragma once
 
@@ -31,9 +31,9 @@ struct MaskPlan {
   std::int64_t indices_max = 0;       // no plan of these options has more: for buffers of constant size
 };
 
-// Masks for the `images` global crops of a rank's batch, in shuffled order so that both crops of a picture
+// Masks for the `images` global crops of a shard's batch, in shuffled order so that both crops of a picture
 // fare alike.
 MaskPlan plan_masks(int images, const MaskOptions& options, std::uint64_t seed, std::uint64_t step,
-                    std::uint32_t rank);
+                    std::uint32_t shard);
 
 }  // namespace paddock::data

@@ -92,6 +92,23 @@ void lay_on_white(std::span<const std::uint8_t> rgba, std::span<std::uint8_t> rg
     for (std::size_t c = 0; c < 3; ++c) rgb[3 * i + c] = on_white(rgba[4 * i + c], rgba[4 * i + 3]);
 }
 
+void take_apart(std::span<const std::uint8_t> rgba, Image& image) {
+  image.alpha.resize(rgba.size() / 4);
+  for (std::size_t i = 0; i < image.alpha.size(); ++i) {
+    std::copy_n(&rgba[4 * i], 3, &image.rgb[3 * i]);
+    image.alpha[i] = rgba[4 * i + 3];
+  }
+}
+
+std::vector<std::uint8_t> put_together(const Image& image) {
+  std::vector<std::uint8_t> rgba(4 * image.alpha.size());
+  for (std::size_t i = 0; i < image.alpha.size(); ++i) {
+    std::copy_n(&image.rgb[3 * i], 3, &rgba[4 * i]);
+    rgba[4 * i + 3] = image.alpha[i];
+  }
+  return rgba;
+}
+
 struct PngWriter {
   ~PngWriter() { png_destroy_write_struct(&png, &info); }
   png_structp png = nullptr;
@@ -105,11 +122,13 @@ void write_bytes(png_structp png, png_bytep data, std::size_t count) {
   bytes.insert(bytes.end(), first, first + count);
 }
 
+// `rows`: RGB, or RGBA where the image has a fourth channel.
 bool write_png(PngWriter& writer, const Image& image, png_bytepp rows) {
   if (setjmp(png_jmpbuf(writer.png)) != 0) return false;
   png_set_write_fn(writer.png, &writer, write_bytes, nullptr);
   png_set_IHDR(writer.png, writer.info, static_cast<png_uint_32>(image.width),
-               static_cast<png_uint_32>(image.height), 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               static_cast<png_uint_32>(image.height), 8,
+               image.alpha.empty() ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_RGBA, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(writer.png, writer.info);
   png_write_image(writer.png, rows);
@@ -131,7 +150,7 @@ Result<ImageSize> probe_png(std::span<const std::byte> file) {
   return size_of(reader);
 }
 
-Result<Image> decode_png(std::span<const std::byte> file, const DecodeLimits& limits) {
+Result<Image> decode_png(std::span<const std::byte> file, const DecodeLimits& limits, bool keeps_alpha) {
   PngReader reader(file);
   if (!read_header(reader)) return reader.error();
   const ImageSize size = size_of(reader);
@@ -145,7 +164,10 @@ Result<Image> decode_png(std::span<const std::byte> file, const DecodeLimits& li
       rows_of(channels == 4 ? rgba.data() : image.rgb.data(), size.height,
               static_cast<std::size_t>(size.width) * static_cast<std::size_t>(channels));
   if (!read_pixels(reader, rows.data())) return reader.error();
-  if (channels == 4) lay_on_white(rgba, image.rgb);
+  if (channels == 4 && keeps_alpha)
+    take_apart(rgba, image);
+  else if (channels == 4)
+    lay_on_white(rgba, image.rgb);
   return image;
 }
 
@@ -156,9 +178,11 @@ std::vector<std::byte> encode_png(const Image& image) {
   PADDOCK_CHECK(writer.png != nullptr);
   writer.info = png_create_info_struct(writer.png);
   PADDOCK_CHECK(writer.info != nullptr);
+  std::vector<std::uint8_t> rgba = image.alpha.empty() ? std::vector<std::uint8_t>() : put_together(image);
   // libpng's writer takes non-const rows but never writes to them.
-  auto* pixels = const_cast<std::uint8_t*>(image.rgb.data());
-  std::vector<png_bytep> rows = rows_of(pixels, image.height, static_cast<std::size_t>(image.width) * 3);
+  auto* pixels = rgba.empty() ? const_cast<std::uint8_t*>(image.rgb.data()) : rgba.data();
+  std::vector<png_bytep> rows =
+      rows_of(pixels, image.height, static_cast<std::size_t>(image.width) * (rgba.empty() ? 3 : 4));
   PADDOCK_CHECK(write_png(writer, image, rows.data()));
   return std::move(writer.bytes);
 }

@@ -1,12 +1,15 @@
 #include "data/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
 
 #include "base/check.h"
 #include "data/filter_row.h"
-#include "data/vector_clones.h"
 
 namespace paddock::data {
 namespace {
@@ -29,15 +32,30 @@ std::int32_t to_fixed(double weight) {
   return static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
+// For each output pixel along one axis, the input pixels it is made of and their shares.
+struct Taps {
+  struct Range {
+    std::size_t first = 0;
+    std::size_t count = 0;
+  };
+  std::vector<Range> ranges;
+  std::vector<std::int32_t> weights;  // ranges.size() rows of `stride`
+  std::size_t stride = 0;             // at least any count
+
+  std::span<const std::int32_t> of(std::size_t output) const {
+    return {weights.data() + output * stride, ranges[output].count};
+  }
+};
+
 Taps taps_between(int in, int out, Filter filter) {
   const double scale = static_cast<double>(in) / out;
   const double filter_scale = std::max(scale, 1.0);  // shrinking widens the filter: that is the antialiasing
   const double support = (filter == Filter::kBicubic ? 2.0 : 1.0) * filter_scale;
   Taps taps;
-  taps.stride = static_cast<int>(std::ceil(support)) * 2 + 2;  // one to spare: taps are taken in pairs
+  taps.stride = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
   taps.ranges.resize(static_cast<std::size_t>(out));
-  taps.weights.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(taps.stride));
-  std::vector<double> shares(static_cast<std::size_t>(taps.stride));
+  taps.weights.resize(static_cast<std::size_t>(out) * taps.stride);
+  std::vector<double> shares(taps.stride);
   for (int i = 0; i < out; ++i) {
     const double center = (i + 0.5) * scale;
     const int first = std::max(0, static_cast<int>(center - support + 0.5));
@@ -48,9 +66,9 @@ Taps taps_between(int in, int out, Filter filter) {
       shares[static_cast<std::size_t>(t)] = filter == Filter::kBicubic ? bicubic(x) : bilinear(x);
       sum += shares[static_cast<std::size_t>(t)];
     }
-    taps.ranges[static_cast<std::size_t>(i)] = {first, end - first};
-    std::int32_t* weights =
-        taps.weights.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(taps.stride);
+    taps.ranges[static_cast<std::size_t>(i)] = {static_cast<std::size_t>(first),
+                                                static_cast<std::size_t>(end - first)};
+    std::int32_t* weights = taps.weights.data() + static_cast<std::size_t>(i) * taps.stride;
     for (int t = 0; t < end - first; ++t) {
       const double share = shares[static_cast<std::size_t>(t)];
       weights[t] = to_fixed(sum != 0.0 ? share / sum : share);
@@ -59,59 +77,72 @@ Taps taps_between(int in, int out, Filter filter) {
   return taps;
 }
 
-// sums += weight · from
-PADDOCK_VECTOR_CLONES
-void add_weighted(std::int32_t* sums, const std::uint8_t* from, std::int32_t weight, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) sums[i] += from[i] * weight;
+// A rectangle of pixels in memory.
+struct Pixels {
+  const std::uint8_t* first = nullptr;
+  std::size_t stride = 0;  // bytes from row to row
+  std::size_t row_bytes = 0;
+  std::size_t height = 0;
+};
+
+Pixels pixels_of(const Image& image, const Box& box) {
+  return {image.row(box.top) + static_cast<std::size_t>(box.left) * 3,
+          static_cast<std::size_t>(image.width) * 3, static_cast<std::size_t>(box.width) * 3,
+          static_cast<std::size_t>(box.height)};
 }
 
-PADDOCK_VECTOR_CLONES
-void to_pixels(std::uint8_t* to, const std::int32_t* sums, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) to[i] = to_pixel(sums[i]);
+// Rows without gaps, as everything below writes them.
+Pixels pixels_at(const std::uint8_t* first, std::size_t width, std::size_t height) {
+  return {first, 3 * width, 3 * width, height};
 }
 
-Image crop(const Image& image, const Box& box) {
-  Image out(box.width, box.height);
-  const std::size_t row_bytes = static_cast<std::size_t>(box.width) * 3;
-  for (int y = 0; y < box.height; ++y)
-    std::memcpy(out.row(y), image.row(box.top + y) + static_cast<std::size_t>(box.left) * 3, row_bytes);
-  return out;
+void crop(const Pixels& in, std::uint8_t* to) {
+  for (std::size_t y = 0; y < in.height; ++y)
+    std::memcpy(to + y * in.row_bytes, in.first + y * in.stride, in.row_bytes);
 }
 
-Image resize_rows(const Image& image, const Box& box, int width, Filter filter) {
-  const Taps taps = taps_between(box.width, width, filter);
-  Image out(width, box.height);
-  const std::size_t row_bytes = static_cast<std::size_t>(box.width) * 3;
-  for (int y = 0; y < box.height; ++y) {
-    const std::uint8_t* row = image.row(box.top + y) + static_cast<std::size_t>(box.left) * 3;
-    if (box.top + y + 1 < image.height && static_cast<std::size_t>(image.width) * 3 >= kRowSpareBytes) {
-      filter_row(row, taps, out.row(y));  // the next row lies behind it
-    } else {
-      std::vector<std::uint8_t> with_spare(row, row + row_bytes);
-      with_spare.resize(row_bytes + kRowSpareBytes);
-      filter_row(with_spare.data(), taps, out.row(y));
+// Writes in.height rows of a pixel for each of the taps' ranges. Tiles of rows are turned, so that one pixel of
+// each row makes one row of the tile; the last tile of a picture repeats its last row.
+void resize_rows(const Pixels& in, const Taps& taps, std::uint8_t* to) {
+  constexpr std::size_t kPixelBytes = 3 * kTileRows;
+  const std::size_t row_bytes = 3 * taps.ranges.size();
+  const auto wide = std::make_unique_for_overwrite<std::uint8_t[]>(in.row_bytes * kTileRows);
+  const auto narrow = std::make_unique_for_overwrite<std::uint8_t[]>(row_bytes * kTileRows);
+  for (std::size_t first = 0; first < in.height; first += kTileRows) {
+    std::array<const std::uint8_t*, kTileRows> from_rows{};
+    std::array<std::uint8_t*, kTileRows> to_rows{};
+    for (std::size_t i = 0; i < kTileRows; ++i) {
+      const std::size_t y = std::min(first + i, in.height - 1);
+      from_rows[i] = in.first + y * in.stride;
+      to_rows[i] = to + y * row_bytes;
     }
+    rows_to_tile(from_rows, in.row_bytes, wide.get());
+    for (std::size_t x = 0; x < taps.ranges.size(); ++x)
+      filter_row(wide.get() + taps.ranges[x].first * kPixelBytes, kPixelBytes, taps.of(x),
+                 narrow.get() + x * kPixelBytes, kPixelBytes);
+    tile_to_rows(narrow.get(), row_bytes, to_rows);
   }
-  return out;
 }
 
-Image resize_columns(const Image& image, const Box& box, int height, Filter filter) {
-  const Taps taps = taps_between(box.height, height, filter);
-  Image out(box.width, height);
-  // Row by row over all columns at once: the inner loops run along memory and vectorise.
-  const std::size_t row_bytes = static_cast<std::size_t>(box.width) * 3;
-  std::vector<std::int32_t> sums(row_bytes);
-  for (int y = 0; y < height; ++y) {
-    const Taps::Range range = taps.ranges[static_cast<std::size_t>(y)];
-    std::fill(sums.begin(), sums.end(), kHalf);
-    for (int t = 0; t < range.count; ++t) {
-      const std::uint8_t* from =
-          image.row(box.top + range.first + t) + static_cast<std::size_t>(box.left) * 3;
-      add_weighted(sums.data(), from, taps.of(y)[t], row_bytes);
-    }
-    to_pixels(out.row(y), sums.data(), row_bytes);
+// Writes a row of in.row_bytes for each of the taps' ranges.
+void resize_columns(const Pixels& in, const Taps& taps, std::uint8_t* to) {
+  for (std::size_t y = 0; y < taps.ranges.size(); ++y)
+    filter_row(in.first + taps.ranges[y].first * in.stride, in.stride, taps.of(y), to + y * in.row_bytes,
+               in.row_bytes);
+}
+
+void resize_both(const Pixels& in, const Taps& along_rows, const Taps& along_columns, bool columns_first,
+                 std::uint8_t* to) {
+  const std::size_t width = columns_first ? in.row_bytes / 3 : along_rows.ranges.size();
+  const std::size_t height = columns_first ? along_columns.ranges.size() : in.height;
+  const auto between = std::make_unique_for_overwrite<std::uint8_t[]>(3 * width * height);
+  if (columns_first) {
+    resize_columns(in, along_columns, between.get());
+    resize_rows(pixels_at(between.get(), width, height), along_rows, to);
+  } else {
+    resize_rows(in, along_rows, between.get());
+    resize_columns(pixels_at(between.get(), width, height), along_columns, to);
   }
-  return out;
 }
 
 Box whole(const Image& image) {
@@ -124,6 +155,32 @@ bool columns_go_first(const Box& box, int width, int height) {
   return box.height - height > 2 * std::max(box.width - width, 0);
 }
 
+Image resize_colors(const Image& image, const Box& box, int width, int height, Filter filter) {
+  Image out(width, height);
+  const Pixels in = pixels_of(image, box);
+  if (box.width == width && box.height == height)
+    crop(in, out.rgb.data());
+  else if (box.height == height)
+    resize_rows(in, taps_between(box.width, width, filter), out.rgb.data());
+  else if (box.width == width)
+    resize_columns(in, taps_between(box.height, height, filter), out.rgb.data());
+  else
+    resize_both(in, taps_between(box.width, width, filter), taps_between(box.height, height, filter),
+                columns_go_first(box, width, height), out.rgb.data());
+  return out;
+}
+
+// As a grey picture of its own; rare enough for the three channels that takes.
+std::vector<std::uint8_t> resize_alpha(const Image& image, const Box& box, int width, int height,
+                                       Filter filter) {
+  Image grey(image.width, image.height);
+  for (std::size_t i = 0; i < grey.rgb.size(); ++i) grey.rgb[i] = image.alpha[i / 3];
+  const Image resized = resize_colors(grey, box, width, height, filter);
+  std::vector<std::uint8_t> alpha(resized.rgb.size() / 3);
+  for (std::size_t i = 0; i < alpha.size(); ++i) alpha[i] = resized.rgb[3 * i];
+  return alpha;
+}
+
 }  // namespace
 
 Image resize(const Image& image, const Box& box, int width, int height, Filter filter) {
@@ -131,15 +188,9 @@ Image resize(const Image& image, const Box& box, int width, int height, Filter f
   PADDOCK_REQUIRE(box.left >= 0 && box.top >= 0 && box.width > 0 && box.height > 0 &&
                       box.width <= image.width - box.left && box.height <= image.height - box.top,
                   box.left, box.top, box.width, box.height, image.width, image.height);
-  if (box.width == width && box.height == height) return crop(image, box);
-  if (box.height == height) return resize_rows(image, box, width, filter);
-  if (box.width == width) return resize_columns(image, box, height, filter);
-  if (columns_go_first(box, width, height)) {
-    const Image lowered = resize_columns(image, box, height, filter);
-    return resize_rows(lowered, whole(lowered), width, filter);
-  }
-  const Image narrowed = resize_rows(image, box, width, filter);
-  return resize_columns(narrowed, whole(narrowed), height, filter);
+  Image resized = resize_colors(image, box, width, height, filter);
+  if (!image.alpha.empty()) resized.alpha = resize_alpha(image, box, width, height, filter);
+  return resized;
 }
 
 Image resize(const Image& image, int width, int height, Filter filter) {

@@ -1,7 +1,8 @@
 // data/resize.h – crop, then resize with antialiasing, to the bit as Pillow 13's crop and resize: separable,
 // coefficients in 22-bit fixed point, rounded and clamped to 8 bit between the passes; rows first, but
 // columns first where the height shrinks by more than twice what the width does. Training and evaluation use
-// nothing else. Threads: pure functions.
+// nothing else. A fourth channel is resized by itself, where Pillow would weigh the colours with it. Threads: pure
+// functions.
 #pragma once
 
 #include "data/image.h"

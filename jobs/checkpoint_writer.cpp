@@ -1,15 +1,34 @@
 #include "jobs/checkpoint_writer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "jobs/tensors.h"
 #include "jobs/value_or_throw.h"
 
 namespace paddock::jobs {
 
+std::vector<std::int64_t> pinned_steps(const std::vector<storage::CheckpointInfo>& checkpoints,
+                                       std::int64_t keep_every, const HeldoutLosses& losses) {
+  std::vector<std::int64_t> pinned;
+  std::optional<std::pair<double, std::int64_t>> best;
+  for (const auto& checkpoint : checkpoints) {
+    if (keep_every > 0 && checkpoint.step % keep_every == 0) pinned.push_back(checkpoint.step);
+    const auto loss = losses.find(checkpoint.step);
+    if (loss == losses.end() || !std::isfinite(loss->second)) continue;
+    if (!best || loss->second < best->first) best = {loss->second, checkpoint.step};
+  }
+  if (best) pinned.push_back(best->second);
+  return pinned;
+}
+
 CheckpointWriter::CheckpointWriter(const std::filesystem::path& run_dir, std::uint64_t fence,
-                                   std::int64_t keep, ReportChannel& report)
-    : run_dir_(run_dir), keep_(static_cast<std::size_t>(keep)), report_(report), fence_(fence) {
+                                   const spec::RunSpec& run, ReportChannel& report)
+    : run_dir_(run_dir),
+      keep_(static_cast<std::size_t>(run.keep_checkpoints)),
+      keep_every_(run.keep_every),
+      report_(report),
+      fence_(fence) {
   if (fence == 0) {
     const auto owner = value_or_throw(storage::owner_of_run(disk_, run_dir_), "taking the run over");
     fence_ = Fence{std::max<std::uint64_t>(owner.value_or(Fence{1}).value, 1)};
@@ -21,10 +40,12 @@ CheckpointWriter::~CheckpointWriter() {
   if (pending_.valid()) pending_.wait();
 }
 
-void CheckpointWriter::write(Snapshot snapshot) {
+void CheckpointWriter::write(Snapshot snapshot, HeldoutLosses losses) {
   finish();
   pending_ =
-      std::async(std::launch::async, [this, snapshot = std::move(snapshot)] { return write_now(snapshot); });
+      std::async(std::launch::async, [this, snapshot = std::move(snapshot), losses = std::move(losses)] {
+        return write_now(snapshot, losses);
+      });
 }
 
 std::optional<storage::CheckpointInfo> CheckpointWriter::finish() {
@@ -32,7 +53,7 @@ std::optional<storage::CheckpointInfo> CheckpointWriter::finish() {
   return newest_;
 }
 
-storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot) {
+storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {
   storage::CheckpointContent content;
   content.step = snapshot.step;
   content.fence = fence_;
@@ -45,7 +66,9 @@ storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot) {
   const auto info =
       value_or_throw(storage::write_checkpoint(disk_, run_dir_, content), "writing a checkpoint");
   report_.checkpoint(info.step, info.path.string(), info.hash, info.bytes);
-  value_or_throw(storage::prune_checkpoints(disk_, run_dir_, keep_), "removing old checkpoints");
+  const auto whole = value_or_throw(storage::list_checkpoints(disk_, run_dir_), "listing checkpoints");
+  value_or_throw(storage::prune_checkpoints(disk_, run_dir_, keep_, pinned_steps(whole, keep_every_, losses)),
+                 "removing old checkpoints");
   return info;
 }
 

@@ -7,9 +7,9 @@
 
 namespace paddock::jobs {
 
-HeldoutLoss::HeldoutLoss(const TrainingPlan& plan, const storage::ShardSet& test, model::Collective& ranks,
-                         torch::Device device)
-    : plan_(plan), test_(test), ranks_(ranks), device_(device) {
+HeldoutLoss::HeldoutLoss(const TrainingPlan& plan, const storage::SampleSet& test,
+                         const model::Shards& shards, torch::Device device, QuarantineLog& quarantine)
+    : plan_(plan), test_(test), shards_(shards), device_(device), quarantine_(quarantine) {
   if (test.size() == 0)
     throw std::invalid_argument("data: the test split of " + plan.data +
                                 " is empty; set run.heldout_every to 0");
@@ -20,18 +20,26 @@ HeldoutLoss::HeldoutLoss(const TrainingPlan& plan, const storage::ShardSet& test
 double HeldoutLoss::measure(const model::HeadedBackbone& student, const model::HeadedBackbone& teacher,
                             model::TeacherTargets& targets) {
   const torch::NoGradGuard no_grad;
-  // The loader begins anew each time: the same seed gives the same crops and masks.
-  data::Loader loader(test_, loader_options(plan_, ranks_.rank(), ranks_.ranks()), 0);
-  auto sum = torch::zeros({1}, torch::kFloat64);
+  // The loader begins anew each time: the same seed gives the same crops and masks. A picture is looked at once then, so
+  // none is worth keeping.
+  auto options = loader_options(plan_, shards_.own());
+  options.cache_bytes = 0;
+  options.on_quarantined = [this](const data::Quarantined& picture) { quarantine_.add("test", picture); };
+  data::Loader loader(test_, options, 0);
+  std::vector<torch::Tensor> sums(static_cast<std::size_t>(shards_.own().size()),
+                                  torch::zeros({1}, torch::kFloat64));
   for (std::int64_t i = 0; i < batches_; ++i) {
-    const auto batch = to_tensors(loader.next(), plan_, device_);
-    const auto losses =
-        model::self_distillation_losses(student, teacher, targets, batch.crops, loss_options(plan_),
-                                        plan_.schedule.teacher_temperature_end, ranks_, {}, false);
-    sum += (losses.dino_local + losses.dino_global + losses.ibot).to(torch::kCPU, torch::kFloat64);
+    const auto batches = next_batches(loader, plan_, shards_.own(), device_);
+    const auto taught = model::teach(teacher, targets, crops_of(batches),
+                                     plan_.schedule.teacher_temperature_end, shards_, false);
+    for (std::size_t own = 0; own < batches.size(); ++own) {
+      const auto losses =
+          model::student_losses(student, taught[own], batches[own].crops, loss_options(plan_));
+      sums[own] =
+          sums[own] + (losses.dino_local + losses.dino_global + losses.ibot).to(torch::kCPU, torch::kFloat64);
+    }
   }
-  ranks_.all_reduce_sum(sum);
-  return sum.item<double>() / static_cast<double>(batches_ * ranks_.ranks());
+  return shards_.sum(std::move(sums)).item<double>() / static_cast<double>(batches_ * shards_.count());
 }
 
 }  // namespace paddock::jobs

@@ -5,29 +5,31 @@
 #include <cstdint>
 #include <vector>
 
+#include "jobs/quarantine_log.h"
 #include "jobs/training_batches.h"
 #include "model/self_distillation.h"
-#include "storage/shard.h"
+#include "storage/sample_set.h"
 
 namespace paddock::jobs {
 
 class HeldoutLoss {
  public:
-  // Batches of the size of training's from `test`, at most plan.run.heldout_batches. Throws std::invalid_argument when the
-  // set is empty.
-  HeldoutLoss(const TrainingPlan& plan, const storage::ShardSet& test, model::Collective& ranks,
-              torch::Device device);
+  // Batches of the size of training's from `test`, at most plan.run.heldout_batches. All arguments must outlive this.
+  // Throws std::invalid_argument when the set is empty.
+  HeldoutLoss(const TrainingPlan& plan, const storage::SampleSet& test, const model::Shards& shards,
+              torch::Device device, QuarantineLog& quarantine);
 
-  // Mean over the batches of all ranks of the class-token and patch losses as they are displayed; KoLeo isn't in it.
+  // Mean over the batches of all shards of the class-token and patch losses as they are displayed; KoLeo isn't in it.
   // Collective; changes nothing.
   double measure(const model::HeadedBackbone& student, const model::HeadedBackbone& teacher,
                  model::TeacherTargets& targets);
 
  private:
   const TrainingPlan& plan_;
-  const storage::ShardSet& test_;
-  model::Collective& ranks_;
+  const storage::SampleSet& test_;
+  const model::Shards& shards_;
   const torch::Device device_;
+  QuarantineLog& quarantine_;
   std::int64_t batches_ = 0;
 };
 

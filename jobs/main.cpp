@@ -11,6 +11,7 @@
 #include <map>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "base/limits.h"
 #include "base/result.h"
@@ -23,6 +24,7 @@
 #include "jobs/process_group.h"
 #include "jobs/rank_environment.h"
 #include "jobs/report_channel.h"
+#include "jobs/spec/recipes.h"
 #include "jobs/stop_request.h"
 #include "jobs/threads.h"
 #include "jobs/training.h"
@@ -55,13 +57,15 @@ Arguments parse_arguments(int count, char** values) {
   }
   if (arguments.spec.empty() || arguments.dir.empty() || count % 2 != 0)
     throw std::invalid_argument(
-        "usage: paddock-run curate|pretrain|distill|evaluate --spec FILE.json --dir DIR, or paddock-run "
+        "usage: paddock-run curate|pretrain|adapt|distill|evaluate --spec FILE.json --dir DIR, or "
+        "paddock-run "
         "model "
         "--help");
   return arguments;
 }
 
-nlohmann::json read_spec(const fs::path& path) {
+// The options of a job of that kind, its recipe's below them.
+nlohmann::json read_spec(const fs::path& path, const std::string& kind) {
   std::ifstream in(path);
   std::ostringstream text;
   text << in.rdbuf();
@@ -70,7 +74,9 @@ nlohmann::json read_spec(const fs::path& path) {
     throw std::invalid_argument(path.string() + " is longer than a spec may be");
   auto json = nlohmann::json::parse(text.view(), nullptr, false);
   if (json.is_discarded()) throw std::invalid_argument(path.string() + " is not JSON");
-  return json;
+  auto with = spec::with_recipe(kind, json);
+  if (!with) throw std::invalid_argument(path.string() + ": recipe " + with.error().front().message);
+  return *std::move(with);
 }
 
 template <typename Options>
@@ -83,11 +89,11 @@ Options parse_options(const spec::OptionTable<Options>& table, const nlohmann::j
   throw std::invalid_argument(text);
 }
 
-int run_training(const TrainingPlan& plan, const fs::path& dir, const RankEnvironment& environment,
+int run_training(TrainingPlan plan, const fs::path& dir, const RankEnvironment& environment,
                  ReportChannel& report) {
   listen_for_stop_request();
   const auto ranks = join_process_group(environment, kPeerTimeout);
-  const auto end = train(plan, dir, environment, *ranks, report);
+  const auto end = train(std::move(plan), dir, environment, *ranks, report);
   ranks->barrier();  // no rank leaves while another still talks to it
   return end == TrainingEnd::kFinished ? kDone : kStoppedExitCode;
 }
@@ -109,10 +115,13 @@ int run_alone(void (*work)(const Options&, const fs::path&, ReportChannel&), con
 }
 
 int run_kind(const Arguments& arguments, const RankEnvironment& environment, ReportChannel& report) {
-  const auto with = read_spec(arguments.spec);
+  const auto with = read_spec(arguments.spec, arguments.kind);
   if (arguments.kind == "pretrain")
     return run_training(pretrain_plan(parse_options(spec::pretrain_table(), with)), arguments.dir,
                         environment, report);
+  if (arguments.kind == "adapt")
+    return run_training(adapt_plan(parse_options(spec::adapt_table(), with)), arguments.dir, environment,
+                        report);
   if (arguments.kind == "distill")
     return run_training(distill_plan(parse_options(spec::distill_table(), with)), arguments.dir, environment,
                         report);
@@ -123,7 +132,7 @@ int run_kind(const Arguments& arguments, const RankEnvironment& environment, Rep
     return run_alone(evaluate::run_evaluate, parse_options(spec::evaluate_table(), with), arguments,
                      environment, report);
   throw std::invalid_argument("unknown kind '" + arguments.kind +
-                              "', must be curate, pretrain, distill or evaluate");
+                              "', must be curate, pretrain, adapt, distill or evaluate");
 }
 
 int run(int count, char** values) {

@@ -36,7 +36,8 @@ model::TensorMap weights_of(const storage::Checkpoint& checkpoint, const std::st
 }  // namespace
 
 nlohmann::json backbone_to_json(const model::VisionTransformerOptions& o) {
-  return {{"image_size", o.image_size},
+  return {{"image_height", o.image_height},
+          {"image_width", o.image_width},
           {"patch_size", o.patch_size},
           {"embed_dim", o.embed_dim},
           {"depth", o.depth},
@@ -48,12 +49,20 @@ nlohmann::json backbone_to_json(const model::VisionTransformerOptions& o) {
           {"norm_epsilon", o.norm_epsilon},
           {"drop_path", o.drop_path},
           {"interpolate_antialias", o.interpolate_antialias},
-          {"interpolate_offset", o.interpolate_offset}};
+          {"interpolate_offset", o.interpolate_offset},
+          {"class_token", o.class_token},
+          {"patch_bias", o.patch_bias},
+          {"pre_norm", o.pre_norm},
+          {"activation", o.activation},
+          {"ffn_hidden", o.ffn_hidden}};
 }
 
 model::VisionTransformerOptions backbone_from_json(const nlohmann::json& json) {
   model::VisionTransformerOptions o;
-  o.image_size = field<std::int64_t>(json, "image_size");
+  // Checkpoints of before rectangular tables of positions say one side.
+  const bool is_square = json.contains("image_size");
+  o.image_height = field<std::int64_t>(json, is_square ? "image_size" : "image_height");
+  o.image_width = field<std::int64_t>(json, is_square ? "image_size" : "image_width");
   o.patch_size = field<std::int64_t>(json, "patch_size");
   o.embed_dim = field<std::int64_t>(json, "embed_dim");
   o.depth = field<std::int64_t>(json, "depth");
@@ -67,7 +76,35 @@ model::VisionTransformerOptions backbone_from_json(const nlohmann::json& json) {
   o.drop_path = field<double>(json, "drop_path");
   o.interpolate_antialias = field<bool>(json, "interpolate_antialias");
   o.interpolate_offset = field<double>(json, "interpolate_offset");
+  // Checkpoints of before other methods' networks could be computed have none of these, and the defaults.
+  if (json.contains("class_token")) o.class_token = field<bool>(json, "class_token");
+  if (json.contains("patch_bias")) o.patch_bias = field<bool>(json, "patch_bias");
+  if (json.contains("pre_norm")) o.pre_norm = field<bool>(json, "pre_norm");
+  if (json.contains("activation")) o.activation = field<std::string>(json, "activation");
+  if (json.contains("ffn_hidden")) o.ffn_hidden = field<std::int64_t>(json, "ffn_hidden");
   return o;
+}
+
+nlohmann::json normalization_to_json(const data::Normalization& normalization) {
+  return {{"mean", normalization.mean}, {"std", normalization.std}};
+}
+
+data::Normalization normalization_of_state(const nlohmann::json& state) {
+  const auto channels = field<std::int64_t>(field<nlohmann::json>(state, "backbone"), "channels");
+  if (!data::is_channel_count(channels))
+    throw std::invalid_argument("the checkpoint's network takes " + std::to_string(channels) +
+                                " channels, and pictures are made of 1, 3 or 4");
+  // Checkpoints of before it could be chosen were all trained with the usual one.
+  if (!state.contains("normalization")) return data::usual_normalization(static_cast<int>(channels));
+  const auto said = field<nlohmann::json>(state, "normalization");
+  data::Normalization normalization{field<std::vector<double>>(said, "mean"),
+                                    field<std::vector<double>>(said, "std")};
+  if (normalization.channels() != channels || data::problem_of(normalization))
+    throw std::invalid_argument("the checkpoint's normalization is " + said.dump() +
+                                ", must be a mean and a "
+                                "deviation above 0 for each of its network's " +
+                                std::to_string(channels) + " channels");
+  return normalization;
 }
 
 nlohmann::json head_to_json(const model::DinoHeadOptions& o) {
@@ -90,6 +127,7 @@ LoadedBackbone load_backbone(const std::string& checkpoint_dir, const std::strin
   LoadedBackbone loaded;
   loaded.network =
       std::make_unique<model::VisionTransformer>(backbone_from_json(checkpoint.state().at("backbone")));
+  loaded.normalization = normalization_of_state(checkpoint.state());
   loaded.state = checkpoint.state();
   loaded.hash = checkpoint.info().hash;
   model::load_weights(loaded.network->parameters(), model::without_prefix("backbone.", weights));
@@ -100,6 +138,7 @@ LoadedNetworks load_networks(const std::string& checkpoint_dir, const std::strin
   const auto checkpoint = load_trained(checkpoint_dir);
   LoadedNetworks loaded;
   loaded.options.backbone = backbone_from_json(checkpoint.state().at("backbone"));
+  loaded.normalization = normalization_of_state(checkpoint.state());
   loaded.options.dino_head = head_from_json(field<nlohmann::json>(checkpoint.state(), "dino_head"));
   if (checkpoint.state().contains("ibot_head"))
     loaded.options.ibot_head = head_from_json(checkpoint.state().at("ibot_head"));

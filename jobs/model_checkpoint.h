@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "data/normalization.h"
 #include "model/headed_backbone.h"
 #include "storage/checkpoint.h"
 
@@ -15,6 +16,7 @@ namespace paddock::jobs {
 
 struct LoadedBackbone {
   std::unique_ptr<model::VisionTransformer> network;  // no gradients
+  data::Normalization normalization;                  // that it was trained with
   nlohmann::json state;  // of the checkpoint: {"kind", "step", "backbone", "options", …}
   std::string hash;      // the checkpoint's identity
 };
@@ -25,6 +27,7 @@ LoadedBackbone load_backbone(const std::string& checkpoint_dir, const std::strin
 // Backbone and heads of a role, as far as a teacher needs them: their options and weights.
 struct LoadedNetworks {
   model::HeadedBackboneOptions options;
+  data::Normalization normalization;
   model::TensorMap weights;  // "backbone.…", "dino_head.…", "ibot_head.…"
   std::string hash;
 };
@@ -35,5 +38,9 @@ model::DinoHeadOptions head_from_json(const nlohmann::json& json);
 nlohmann::json backbone_to_json(const model::VisionTransformerOptions& options);
 // Throws std::invalid_argument naming the field that is missing or wrong.
 model::VisionTransformerOptions backbone_from_json(const nlohmann::json& json);
+nlohmann::json normalization_to_json(const data::Normalization& normalization);
+// Of a checkpoint's state, which says it beside the backbone. Throws std::invalid_argument when it does not fit the
+// backbone's channels, or when pictures are not made of so many.
+data::Normalization normalization_of_state(const nlohmann::json& state);
 
 }  // namespace paddock::jobs

@@ -7,5 +7,8 @@
 namespace paddock::jobs {
 
 TrainingPlan pretrain_plan(const spec::PretrainOptions& options);
+// From the weights in options.from, whose heads are taken too where there are any. Throws std::invalid_argument when they do
+// not fit, std::runtime_error when they are damaged.
+TrainingPlan adapt_plan(const spec::PretrainOptions& options);
 
 }  // namespace paddock::jobs

@@ -1,5 +1,6 @@
 #include "jobs/process_group.h"
 
+#include <numeric>
 #include <stdexcept>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -31,6 +32,7 @@ class GlooCollective final : public model::Collective {
 
   std::int64_t rank() const override { return rank_; }
   std::int64_t ranks() const override { return world_; }
+  double seconds_waited() const override { return waited_.count(); }
   void all_reduce_sum(torch::Tensor& tensor) override { all_reduce(tensor, c10d::ReduceOp::SUM); }
   void all_reduce_max(torch::Tensor& tensor) override { all_reduce(tensor, c10d::ReduceOp::MAX); }
 
@@ -42,6 +44,18 @@ class GlooCollective final : public model::Collective {
     options.timeout = timeout_;
     wait(group_->allgather(outputs, inputs, options), "all-gather");
     return torch::stack(outputs[0]).to(tensor.device());
+  }
+
+  torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>& sent_sizes,
+                           const std::vector<std::int64_t>& received_sizes) override {
+    auto input = sent.cpu().contiguous();
+    auto output = torch::empty(
+        {std::accumulate(received_sizes.begin(), received_sizes.end(), std::int64_t{0})}, input.options());
+    auto input_sizes = sent_sizes, output_sizes = received_sizes;
+    c10d::AllToAllOptions options;
+    options.timeout = timeout_;
+    wait(group_->alltoall_base(output, input, output_sizes, input_sizes, options), "all-to-all");
+    return output.to(sent.device());
   }
 
   void broadcast(torch::Tensor& tensor, std::int64_t root) override {
@@ -69,9 +83,11 @@ class GlooCollective final : public model::Collective {
     if (!tensor.device().is_cpu()) tensor.copy_(carried[0]);
   }
 
-  void wait(const c10::intrusive_ptr<c10d::Work>& work, const char* operation) const {
+  void wait(const c10::intrusive_ptr<c10d::Work>& work, const char* operation) {
+    const auto begin = std::chrono::steady_clock::now();
     try {
       work->wait(timeout_);
+      waited_ += std::chrono::steady_clock::now() - begin;
     } catch (const std::exception& error) {
       const std::string text = error.what();
       throw std::runtime_error(std::string("rank ") + std::to_string(rank_) + ": " + operation +
@@ -81,6 +97,7 @@ class GlooCollective final : public model::Collective {
 
   const std::int64_t rank_, world_;
   const std::chrono::milliseconds timeout_;
+  std::chrono::duration<double> waited_{};
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
 };
 

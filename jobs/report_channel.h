@@ -18,7 +18,7 @@ class ReportChannel {
   explicit ReportChannel(int descriptor, bool is_quiet = false)
       : descriptor_(descriptor), is_quiet_(is_quiet) {}
 
-  // {"phase", "step", "steps", "loss", "rate", "unit", "seconds_left"}, each optional.
+  // {"phase", "step", "steps", "loss", "rate", "unit", "seconds_left", "quarantined"}, each optional.
   void progress(const nlohmann::json& fields);
   // A named output that is durable already. `hash` identifies its content for the stage cache.
   void artifact(const std::string& name, const std::string& path, const std::string& hash);

@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace paddock::jobs {
 namespace {
@@ -16,13 +18,24 @@ namespace {
   throw std::runtime_error(path.string() + ": " + doing + ": " + std::strerror(errno));
 }
 
-// Bytes of the whole lines whose step is at most `last_step`.
+// Nothing where the line is none of ours: torn, or without a whole number as its step.
+std::optional<std::int64_t> step_of(const std::string& line) {
+  const auto json = nlohmann::json::parse(line, nullptr, false);
+  const auto step = json.is_object() ? json.find("step") : json.end();
+  if (step == json.end() || !step->is_number_integer()) return std::nullopt;
+  // An unsigned one beyond 2^63 would come back negative.
+  if (step->is_number_unsigned() && !std::in_range<std::int64_t>(step->get<std::uint64_t>()))
+    return std::nullopt;
+  return step->get<std::int64_t>();
+}
+
+// Bytes of the whole lines, from the first on, whose step is at most `last_step`.
 std::uintmax_t kept_bytes(const std::filesystem::path& path, std::int64_t last_step) {
   std::ifstream in(path, std::ios::binary);
   std::uintmax_t bytes = 0;
   for (std::string line; std::getline(in, line) && !in.eof();) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || json.value("step", last_step + 1) > last_step) break;
+    const auto step = step_of(line);
+    if (!step || *step > last_step) break;
     bytes += line.size() + 1;
   }
   return bytes;

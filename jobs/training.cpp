@@ -2,22 +2,25 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <iostream>
-#include <limits>
 #include <stdexcept>
+#include <utility>
 
-#include "jobs/checkpoint_writer.h"
+#include "data/sample_source.h"
 #include "jobs/devices.h"
 #include "jobs/heldout_loss.h"
 #include "jobs/model_checkpoint.h"
-#include "jobs/step_log.h"
+#include "jobs/quarantine_log.h"
+#include "jobs/run_record.h"
+#include "jobs/start_summary.h"
 #include "jobs/stop_request.h"
 #include "jobs/training_batches.h"
 #include "jobs/training_loss.h"
 #include "jobs/training_schedule.h"
 #include "jobs/training_state.h"
 #include "jobs/value_or_throw.h"
-#include "model/ema_teacher.h"
+#include "jobs/watchdog.h"
 
 namespace paddock::jobs {
 namespace {
@@ -25,23 +28,42 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// So many steps without a finite loss end the run: it won't recover, and a person should look.
-constexpr std::int64_t kSkippedInARowMax = 10;
-constexpr auto kProgressInterval = std::chrono::milliseconds(500);
+// So many steps without a finite loss: the run won't recover by itself and goes back to an older checkpoint. When it has done
+// so a few times in vain, a person should look.
+constexpr std::int64_t kSkippedInARowMax = 10, kRollBacksMax = 3;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-storage::ShardSet open_split(storage::Disk& disk, const TrainingPlan& plan, const char* split) {
-  return value_or_throw(storage::ShardSet::open(disk, fs::path(plan.data) / split),
-                        std::string("data: opening the ") + split + " split");
+// What is learnt from and what is held out, of whatever kind. Tars without an index are indexed; each rank
+// begins with its own.
+data::Splits open_splits(storage::Disk& disk, const TrainingPlan& plan, const fs::path& dir,
+                         const model::Collective& ranks, ReportChannel& report) {
+  data::SplitOptions options{.data = plan.data,
+                             .data_test = plan.data_test,
+                             .heldout_fraction = plan.heldout_fraction,
+                             .needs_test = plan.run.heldout_every > 0};
+  options.source.index_dir = dir / "tar-index";
+  options.source.part = static_cast<std::uint64_t>(ranks.rank());
+  options.source.parts = static_cast<std::uint64_t>(ranks.ranks());
+  auto reported = Clock::now();
+  options.source.progress = [&](std::uint64_t done, std::uint64_t tars) {
+    if (ranks.rank() != 0 || Clock::now() - reported < std::chrono::seconds(1)) return;
+    reported = Clock::now();
+    report.progress({{"phase", "index"}, {"step", done}, {"steps", tars}});
+  };
+  auto splits = value_or_throw(data::open_splits(disk, options), "opening the pictures");
+  if (ranks.rank() == 0)
+    for (const std::string& about : splits.about) std::cerr << about << '\n';
+  return splits;
 }
 
 // The options that a run may be continued with under other values: they change what is kept, not what is computed.
 nlohmann::json identity_of(nlohmann::json options) {
   if (options.contains("run")) {
-    for (const char* key : {"checkpoint_every", "keep_checkpoints", "loader_threads", "cache_megabytes"})
+    for (const char* key : {"checkpoint_every", "keep_checkpoints", "keep_every", "hang_seconds",
+                            "loader_threads", "cache_megabytes"})
       options["run"].erase(key);
   }
   return options;
@@ -49,110 +71,150 @@ nlohmann::json identity_of(nlohmann::json options) {
 
 class Training {
  public:
-  Training(const TrainingPlan& plan, const fs::path& dir, const RankEnvironment& environment,
+  Training(TrainingPlan plan, const fs::path& dir, const RankEnvironment& environment,
            model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks)
-      : plan_(plan),
+      : plan_(std::move(plan)),
         dir_(dir),
         environment_(environment),
         ranks_(ranks),
+        shards_(ranks, plan_.shards),
         report_(report),
         hooks_(hooks),
-        device_(choose_device(plan.run.device)),
-        train_(open_split(disk_, plan, "train")),
+        device_(choose_device(plan_.run.device)),
+        splits_(open_splits(disk_, plan_, dir_, ranks_, report_)),
         state_(
-            plan.student,
-            {plan.schedule.layerwise_decay, plan.schedule.patch_embed_lr_mult, plan.student.backbone.depth},
-            plan.loss.centering == "softmax" ? model::Centering::kSoftmax : model::Centering::kSinkhornKnopp,
-            plan.seed, device_) {
-    if (plan.run.heldout_every > 0) {
-      test_.emplace(open_split(disk_, plan, "test"));
-      heldout_.emplace(plan_, *test_, ranks_, device_);
+            plan_.student,
+            {plan_.schedule.layerwise_decay, plan_.schedule.patch_embed_lr_mult,
+             plan_.student.backbone.depth},
+            plan_.loss.centering == "softmax" ? model::Centering::kSoftmax : model::Centering::kSinkhornKnopp,
+            plan_.seed, device_, shards_),
+        watchdog_(std::chrono::seconds(plan_.run.hang_seconds),
+                  [this](const std::string& sentence) { end_hanging_rank(sentence); }) {
+    if (splits_.test) heldout_.emplace(plan_, *splits_.test, shards_, device_, quarantine_);
+    if (plan_.frozen_teacher) {
+      frozen_teacher_.emplace(*plan_.frozen_teacher, device_);
+      model::load_weights(frozen_teacher_->parameters(), std::exchange(plan_.frozen_weights, {}));
     }
-    if (plan.frozen_teacher) {
-      frozen_teacher_.emplace(*plan.frozen_teacher, device_);
-      model::load_weights(frozen_teacher_->parameters(), plan.frozen_weights);
-    }
-    compute_ = choose_compute_type(plan.run.precision, device_);
+    if (!plan_.initial_weights.empty()) state_.pupil.begin_from(std::exchange(plan_.initial_weights, {}));
+    compute_ = choose_compute_type(plan_.run.precision, device_);
   }
 
   TrainingEnd run() {
     begin_or_resume();
     if (state_.step == 0) measure_heldout();
-    data::Loader loader(train_, loader_options(plan_, ranks_.rank(), ranks_.ranks()),
-                        static_cast<std::uint64_t>(state_.step));
-    while (state_.step < plan_.schedule.steps) {
-      const auto begin = Clock::now();
-      const auto batch = to_tensors(loader.next(), plan_, device_);
-      const double waited = seconds_since(begin);
-      const StepNumbers numbers = step(batch);
-      log_time(begin, waited, numbers);
-      const bool is_last = state_.step == plan_.schedule.steps;
-      if (heldout_ && (is_last || state_.step % plan_.run.heldout_every == 0)) measure_heldout();
-      if (is_last || numbers.is_stopping || state_.step % plan_.run.checkpoint_every == 0) save();
-      if (hooks_.after_step) hooks_.after_step(state_.step);
-      if (numbers.is_stopping && !is_last) {
-        if (writer_) writer_->finish();
-        return TrainingEnd::kStopped;
+    for (;;) {
+      switch (run_until_event()) {
+        case Event::kRollBack:
+          roll_back();
+          break;
+        case Event::kStopped:
+          if (record_) record_->finish_writing();
+          return TrainingEnd::kStopped;
+        case Event::kFinished:
+          if (record_) record_->finish(state_.step);
+          return TrainingEnd::kFinished;
       }
     }
-    for (const auto& bad : loader.quarantined())
-      std::cerr << "picture " << bad.key << " was put aside: " << bad.reason << "; sample " << bad.replacement
-                << " stood in\n";
-    finish();
-    return TrainingEnd::kFinished;
   }
 
  private:
-  const model::HeadedBackbone& teacher() const { return frozen_teacher_ ? *frozen_teacher_ : state_.average; }
+  enum class Event { kFinished, kStopped, kRollBack };
 
-  // One step of DINOv2.
-  StepNumbers step(const TrainingBatch& batch) {
-    const StepValues values = values_at(plan_.schedule, plan_.batch_size, state_.step);
-    state_.student_parameters.zero_gradients();
-    const auto losses = model::self_distillation_losses(
-        state_.student, teacher(), state_.targets, batch.crops, loss_options(plan_),
-        values.teacher_temperature, ranks_, kept_samples(plan_.seed, state_.step, ranks_.rank()));
-    losses.total.backward();
-    const StepNumbers numbers = share_numbers(losses, batch.plain.samples_hash, is_stop_requested(), ranks_);
-    const double norm = share_gradients();
-    if (std::isfinite(numbers.loss()) && std::isfinite(norm)) {
-      state_.optimiser.step(values.optimiser);
-      model::move_teacher(state_.average_parameters, state_.student_parameters, values.momentum);
-      state_.skipped_in_a_row = 0;
-    } else {
-      ++state_.skipped;
-      ++state_.skipped_in_a_row;
+  const model::HeadedBackbone& teacher() const {
+    return frozen_teacher_ ? *frozen_teacher_ : state_.pupil.average;
+  }
+
+  Event run_until_event() {
+    auto options = loader_options(plan_, shards_.own());
+    options.on_quarantined = [this](const data::Quarantined& picture) { quarantine_.add("train", picture); };
+    data::Loader loader(*splits_.train, options, static_cast<std::uint64_t>(state_.data_step()));
+    while (state_.step < plan_.schedule.steps) {
+      const auto begin = Clock::now();
+      watchdog_.enter("reading pictures", state_.step);
+      const auto batches = next_batches(loader, plan_, shards_.own(), device_);
+      const double data_seconds = seconds_since(begin);
+      const StepNumbers numbers = step(batches);
+      if (record_) record_->time(state_, numbers, seconds_since(begin), data_seconds);
+      if (state_.skipped_in_a_row >= kSkippedInARowMax) return Event::kRollBack;
+      const bool is_last = state_.step == plan_.schedule.steps;
+      if (heldout_ && (is_last || state_.step % plan_.run.heldout_every == 0)) measure_heldout();
+      // Nothing was learnt in a bad step: its checkpoint would only push out a good one.
+      const bool is_due = state_.step % plan_.run.checkpoint_every == 0 && state_.skipped_in_a_row == 0;
+      if (is_last || numbers.is_stopping || is_due) save();
+      if (hooks_.after_step) hooks_.after_step(state_.step);
+      if (numbers.is_stopping && !is_last) return Event::kStopped;
     }
+    return Event::kFinished;
+  }
+
+  // One step of DINOv2: the teacher looks at all shards, the targets are balanced over all of them, the student learns from
+  // one after the other.
+  StepNumbers step(const std::vector<TrainingBatch>& batches) {
+    const auto begin = Clock::now();
+    const double waited = ranks_.seconds_waited();
+    StepValues values = values_at(plan_.schedule, plan_.batch_size, state_.step);
+    if (state_.step < plan_.head_warmup_steps) values.optimiser.backbone_lr_scale = 0;
+    watchdog_.enter("the teacher's pass and balancing its targets over the ranks", state_.step,
+                    ranks_.ranks() > 1);
+    const auto taught =
+        model::teach(teacher(), state_.targets, crops_of(batches), values.teacher_temperature, shards_);
+    std::vector<ShardNumbers> shard_numbers;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      watchdog_.enter("the student's pass", state_.step);
+      const auto losses =
+          model::student_losses(state_.pupil.student, taught[i], batches[i].crops, loss_options(plan_),
+                                kept_samples(plan_.seed, state_.data_step(), batches[i].plain.shard));
+      if (losses.total.requires_grad())
+        losses.total.backward();  // iBOT alone, and nothing hidden in this shard
+      if (hooks_.on_gradients)
+        hooks_.on_gradients(state_.data_step(), state_.pupil.student_parameters.gradients());
+      state_.pupil.gradients.add_shard();
+      shard_numbers.push_back({losses, batches[i].plain.samples_hash});
+    }
+    const double seconds = seconds_since(begin) - (ranks_.seconds_waited() - waited);
+    watchdog_.enter("the update together with the other ranks", state_.step, ranks_.ranks() > 1);
+    const StepNumbers numbers =
+        share_numbers(shard_numbers, {is_stop_requested(), quarantine_.count(), seconds}, shards_);
+    const bool is_finite = std::isfinite(numbers.loss());
+    const double norm = state_.pupil.update(values.optimiser, plan_.schedule.clip, is_finite);
+    const bool is_taken = is_finite && std::isfinite(norm);
+    state_.skipped += is_taken ? 0 : 1;
+    state_.skipped_in_a_row = is_taken ? 0 : state_.skipped_in_a_row + 1;
     ++state_.step;
-    log_step(numbers, values, norm);
-    if (state_.skipped_in_a_row >= kSkippedInARowMax)
-      throw std::runtime_error(
-          "step " + std::to_string(state_.step) + ": no finite loss or gradient for " +
-          std::to_string(kSkippedInARowMax) +
-          " steps in a row; lower schedule.base_lr or use fp32, and resume from an older checkpoint");
+    if (record_) record_->step(state_, numbers, values, norm);
+    if (plan_.run.health_every > 0 && state_.step % plan_.run.health_every == 0) look_at_health(taught);
     return numbers;
   }
 
-  // Means of the gradients over ranks, clipped network by network. Returns the norm of all of them before clipping.
-  double share_gradients() {
-    const torch::NoGradGuard no_grad;
-    auto& gradients = state_.student_parameters.gradients();
-    if (ranks_.ranks() > 1) {
-      ranks_.all_reduce_sum(gradients);
-      gradients.div_(static_cast<double>(ranks_.ranks()));
+  void look_at_health(const std::vector<model::Taught>& taught) {
+    std::vector<torch::Tensor> targets, features;
+    for (const auto& shard : taught) {
+      targets.push_back(shard.cls_2BK);
+      features.push_back(shard.features_2BD);
     }
-    double squares = 0;
-    for (const char* network : {"backbone.", "dino_head.", "ibot_head."}) {
-      const double norm = model::clip_gradients(state_.student_parameters, network, plan_.schedule.clip);
-      squares += norm * norm;
-    }
-    return std::sqrt(squares);
+    const auto target_health = model::target_health(targets, shards_);
+    const auto feature_health = model::feature_health(features, shards_);
+    if (record_) record_->health(state_.step, target_health, feature_health);
+  }
+
+  void measure_heldout() {
+    if (!heldout_) return;
+    watchdog_.enter("measuring the held-out loss", state_.step, ranks_.ranks() > 1);
+    const double loss = heldout_->measure(state_.pupil.student, teacher(), state_.targets);
+    if (record_) record_->heldout(state_.step, loss);
+  }
+
+  void save() {
+    watchdog_.enter("copying the state and waiting for the checkpoint before", state_.step,
+                    ranks_.ranks() > 1);
+    Snapshot snapshot = state_.snapshot(about());
+    if (record_) record_->save(std::move(snapshot));
   }
 
   void begin_or_resume() {
     if (ranks_.rank() == 0) {
       fs::create_directories(dir_);
-      writer_.emplace(dir_, environment_.fence, plan_.run.keep_checkpoints, report_);
+      record_.emplace(plan_, dir_, environment_, report_);
       auto newest =
           storage::load_newest_checkpoint(disk_, dir_, [](const fs::path& path, const Error& error) {
             std::cerr << "checkpoint " << path.string() << " was passed over: " << error.message << '\n';
@@ -161,19 +223,16 @@ class Training {
         resume(*newest);
       else if (newest.error().code != Code::kNotFound)
         throw_error(newest.error(), "looking for a checkpoint to resume from");
-      metrics_.emplace(dir_ / "metrics.jsonl", state_.step);
-      timing_.emplace(dir_ / "timing.jsonl", state_.step);
-      heldout_log_.emplace(dir_ / "heldout.jsonl", newest ? state_.step : -1);
-      // Who worked on this run, and from where: every attempt stays on record.
-      StepLog(dir_ / "attempts.jsonl", std::numeric_limits<std::int64_t>::max())
-          .append({{"step", state_.step}, {"fence", environment_.fence}, {"resumed", newest.has_value()}});
+      record_->open_logs(state_.step, !newest);
+      record_->begin_attempt(state_.step, ranks_.ranks(), newest.has_value());
+      std::cerr << start_summary(plan_, static_cast<std::int64_t>(splits_.train->size()), ranks_.ranks(),
+                                 compute_);
     }
     auto type = torch::tensor({static_cast<std::int64_t>(compute_)}, torch::kInt64);
     ranks_.broadcast(type, 0);
     compute_ = static_cast<torch::ScalarType>(type.item<std::int64_t>());
-    state_.broadcast(ranks_);
-    state_.student.set_compute_type(compute_);
-    state_.average.set_compute_type(compute_);
+    state_.share(ranks_);
+    state_.pupil.set_compute_type(compute_);
     if (frozen_teacher_) frozen_teacher_->set_compute_type(compute_);
   }
 
@@ -182,140 +241,129 @@ class Training {
     if (identity_of(state.value("options", nlohmann::json())) != identity_of(plan_.options))
       throw std::invalid_argument(dir_.string() +
                                   " holds a run with other options; give this one another folder");
-    if (state.value("dataset", "") != train_.hash())
+    if (state.value("dataset", "") != splits_.train->hash())
       throw std::invalid_argument(dir_.string() + " holds a run on another dataset than " + plan_.data +
                                   " is now");
     if (state.value("teacher_hash", "") != plan_.frozen_hash)
       throw std::invalid_argument(dir_.string() + " holds a run with another teacher");
+    if (state.value("initial_hash", "") != plan_.initial_hash)
+      throw std::invalid_argument(dir_.string() + " holds a run that began from other weights");
     compute_ = state.value("precision", "fp32") == "bf16" ? torch::kBFloat16 : torch::kFloat32;
     state_.restore(checkpoint);
     std::cerr << "resumed at step " << state_.step << " from " << checkpoint.info().path.string() << '\n';
   }
 
+  // After a run of steps without a finite loss or gradient: back to the newest checkpoint from before them whose weights are
+  // finite, and on with the samples after those that led here. Collective.
+  void roll_back() {
+    const std::int64_t bad_step = state_.step;
+    const std::int64_t resume_data_at = state_.data_step();
+    const std::int64_t rollbacks = state_.rollbacks + 1;
+    const auto give_up = [&](const std::string& why) {
+      throw std::runtime_error("step " + std::to_string(bad_step) + ": no finite loss or gradient for " +
+                               std::to_string(kSkippedInARowMax) + " steps in a row, and " + why +
+                               "; lower schedule.base_lr or use fp32");
+    };
+    if (rollbacks > kRollBacksMax)
+      give_up("the run went back " + std::to_string(kRollBacksMax) + " times already");
+    watchdog_.enter("going back to an older checkpoint", bad_step, ranks_.ranks() > 1);
+    auto is_found = torch::zeros({1}, torch::kInt64);
+    if (record_) {
+      record_->finish_writing();
+      is_found.fill_(restore_before(bad_step - kSkippedInARowMax) ? 1 : 0);
+    }
+    ranks_.broadcast(is_found, 0);
+    if (is_found.item<std::int64_t>() == 0)
+      give_up("there is no whole checkpoint with finite weights before them");
+    state_.share(ranks_);
+    state_.data_offset = resume_data_at - state_.step;
+    state_.rollbacks = rollbacks;
+    state_.skipped_in_a_row = 0;
+    if (!record_) return;
+    record_->open_logs(state_.step, false);
+    record_->event(state_.step, "step " + std::to_string(bad_step) + ": no finite loss or gradient for " +
+                                    std::to_string(kSkippedInARowMax) +
+                                    " steps in a row: went back to step " + std::to_string(state_.step) +
+                                    ", and on with other samples");
+  }
+
+  // On rank 0. The newest checkpoint of at most `step` with finite weights; later ones are removed.
+  bool restore_before(std::int64_t step) {
+    const auto all =
+        value_or_throw(storage::list_checkpoints(disk_, dir_), "looking for an older checkpoint");
+    for (const auto& info : all) {
+      if (info.step > step) continue;
+      auto checkpoint = storage::load_checkpoint(disk_, info.path);
+      if (!checkpoint) continue;
+      state_.restore(*checkpoint);
+      if (!state_.pupil.student_parameters.values().isfinite().all().item<bool>()) continue;
+      value_or_throw(storage::drop_checkpoints_after(disk_, dir_, info.step), "going back");
+      return true;
+    }
+    return false;
+  }
+
+  // On the watchdog's thread, while the loop's own hangs: so nothing of the loop is touched.
+  void end_hanging_rank(const std::string& sentence) {
+    const std::string named = "rank " + std::to_string(environment_.rank) + ", " + sentence;
+    std::cerr << named << '\n';
+    write_all_stacks();
+    report_.failure("unavailable", named);
+    std::_Exit(1);
+  }
+
   nlohmann::json about() const {
     nlohmann::json about{{"kind", plan_.kind},
                          {"options", plan_.options},
-                         {"dataset", train_.hash()},
+                         {"dataset", splits_.train->hash()},
                          {"backbone", backbone_to_json(plan_.student.backbone)},
-                         {"dino_head", head_to_json(state_.student.dino_head.options())},
+                         {"normalization", normalization_to_json(plan_.normalization)},
+                         {"dino_head", head_to_json(state_.pupil.student.dino_head.options())},
                          {"precision", compute_ == torch::kBFloat16 ? "bf16" : "fp32"},
-                         {"world", ranks_.ranks()},
+                         {"shards", plan_.shards},
                          {"samples", state_.step * plan_.batch_size}};
-    if (state_.student.ibot_head) about["ibot_head"] = head_to_json(state_.student.ibot_head->options());
+    if (const auto& head = state_.pupil.student.ibot_head) about["ibot_head"] = head_to_json(head->options());
     if (plan_.frozen_teacher) about["teacher_hash"] = plan_.frozen_hash;
+    if (!plan_.initial_hash.empty()) about["initial_hash"] = plan_.initial_hash;
     return about;
   }
 
-  void save() {
-    if (!writer_) return;
-    metrics_->sync();  // the checkpoint must never be ahead of what led to it
-    heldout_log_->sync();
-    writer_->write(state_.snapshot(about()));
-  }
-
-  void measure_heldout() {
-    if (!heldout_) return;
-    const double loss = heldout_->measure(state_.student, teacher(), state_.targets);
-    if (heldout_log_) heldout_log_->append({{"step", state_.step}, {"loss", loss}});
-  }
-
-  void log_step(const StepNumbers& numbers, const StepValues& values, double norm) {
-    if (!metrics_) return;
-    metrics_->append({{"step", state_.step},
-                      {"loss", numbers.loss()},
-                      {"dino_local", numbers.dino_local},
-                      {"dino_global", numbers.dino_global},
-                      {"ibot", numbers.ibot},
-                      {"koleo", numbers.koleo},
-                      {"lr", values.optimiser.lr},
-                      {"wd", values.optimiser.weight_decay},
-                      {"momentum", values.momentum},
-                      {"teacher_temp", values.teacher_temperature},
-                      {"grad_norm", norm},
-                      {"images", state_.step * plan_.batch_size},
-                      {"samples_hash", numbers.samples_hash},
-                      {"skipped", state_.skipped}});
-  }
-
-  void log_time(Clock::time_point begin, double waited, const StepNumbers& numbers) {
-    if (!timing_) return;
-    const double seconds = seconds_since(begin);
-    mean_seconds_ = mean_seconds_ == 0 ? seconds : .9 * mean_seconds_ + .1 * seconds;
-    timing_->append({{"step", state_.step},
-                     {"fence", environment_.fence},
-                     {"seconds", seconds},
-                     {"data_seconds", waited},
-                     {"images_per_s", static_cast<double>(plan_.batch_size) / seconds}});
-    const auto now = Clock::now();
-    if (now - reported_ < kProgressInterval && state_.step != plan_.schedule.steps) return;
-    reported_ = now;
-    report_.progress(
-        {{"phase", "train"},
-         {"step", state_.step},
-         {"steps", plan_.schedule.steps},
-         {"loss", numbers.loss()},
-         {"rate", static_cast<double>(plan_.batch_size) / mean_seconds_},
-         {"unit", "images/s"},
-         {"seconds_left", mean_seconds_ * static_cast<double>(plan_.schedule.steps - state_.step)}});
-  }
-
-  void finish() {
-    if (!writer_) return;
-    auto info = writer_->finish();
-    if (!info) {  // it was finished before: nothing was written this time
-      auto checkpoints =
-          value_or_throw(storage::list_checkpoints(disk_, dir_), "finding the final checkpoint");
-      if (checkpoints.empty() || checkpoints.front().step != state_.step)
-        throw std::runtime_error(dir_.string() + ": the final checkpoint is gone");
-      info = checkpoints.front();
-    }
-    timing_->sync();
-    report_.artifact("checkpoint", info->path.string(), info->hash);
-    report_.artifact("run", dir_.string(), info->hash);
-  }
-
-  const TrainingPlan& plan_;
+  TrainingPlan plan_;  // but for the frozen teacher's weights, which are gone once they are loaded
   const fs::path dir_;
   const RankEnvironment environment_;
   model::Collective& ranks_;
+  const model::Shards shards_;
   ReportChannel& report_;
   const TrainingHooks& hooks_;
   storage::RealDisk disk_;
   const torch::Device device_;
   torch::ScalarType compute_ = torch::kFloat32;
-  storage::ShardSet train_;
-  std::optional<storage::ShardSet> test_;
+  const data::Splits splits_;
+  QuarantineLog quarantine_;
   std::optional<HeldoutLoss> heldout_;
   std::optional<model::HeadedBackbone> frozen_teacher_;
   TrainingState state_;
-  // Rank 0 only.
-  std::optional<StepLog> metrics_, timing_, heldout_log_;
-  std::optional<CheckpointWriter> writer_;
-  Clock::time_point reported_{};
-  double mean_seconds_ = 0;
+  std::optional<RunRecord> record_;  // rank 0 only
+  Watchdog watchdog_;
 };
 
 }  // namespace
 
-TrainingEnd train(const TrainingPlan& plan, const std::filesystem::path& dir,
-                  const RankEnvironment& environment, model::Collective& ranks, ReportChannel& report,
-                  const TrainingHooks& hooks) {
-  if (plan.batch_size % ranks.ranks() != 0 || plan.batch_size / ranks.ranks() < 2)
-    throw std::invalid_argument("batch_size is " + std::to_string(plan.batch_size) +
-                                ", must be a multiple of the " + std::to_string(ranks.ranks()) +
-                                " ranks and at least two pictures each");
-  return Training(plan, dir, environment, ranks, report, hooks).run();
+TrainingEnd train(TrainingPlan plan, const std::filesystem::path& dir, const RankEnvironment& environment,
+                  model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks) {
+  return Training(std::move(plan), dir, environment, ranks, report, hooks).run();
 }
 
 model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& given, std::int64_t image_size) {
   const spec::BackboneSpec backbone = spec::resolved(given);
   model::VisionTransformerOptions options;
-  options.image_size = image_size;
+  options.image_height = options.image_width = image_size;
   options.patch_size = backbone.patch_size;
   options.embed_dim = backbone.embed_dim;
   options.depth = backbone.depth;
   options.heads = backbone.heads;
   options.registers = backbone.registers;
+  options.channels = backbone.channels;
   options.ffn = backbone.ffn;
   options.layerscale = backbone.layerscale;
   options.drop_path = backbone.drop_path;
@@ -323,6 +371,11 @@ model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& given
   options.interpolate_antialias = backbone.registers > 0;
   options.interpolate_offset = backbone.registers > 0 ? 0 : .1;
   return options;
+}
+
+data::Normalization normalization_of(const spec::BackboneSpec& backbone) {
+  if (backbone.pixel_mean.empty()) return data::usual_normalization(static_cast<int>(backbone.channels));
+  return {backbone.pixel_mean, backbone.pixel_std};
 }
 
 model::DinoHeadOptions head_options(const spec::HeadSpec& head) {

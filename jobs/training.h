@@ -1,8 +1,9 @@
 // jobs/training.h – the loop that pretrain and distill share: batches in, a moving average of the student out.
 // The run's folder: checkpoints/, metrics.jsonl (a line a step, the same bits however often the run was killed),
-// timing.jsonl (seconds, which differ), heldout.jsonl (loss on the test split), attempts.jsonl (who began where).
-// Promise: killed at any instant and started again with the same options on the same number of ranks and threads, a run
-// ends in the same bits as one that was never killed.
+// timing.jsonl (seconds, which differ), heldout.jsonl (loss on the test split), attempts.jsonl (who began where),
+// tar-index/ (where the members of tars lie whose own folders cannot be written).
+// Promise: killed at any instant and started again with the same options, on any number of ranks up to plan.shards with the
+// same number of threads each, a run ends in the same bits as one that was never killed.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/normalization.h"
 #include "jobs/rank_environment.h"
 #include "jobs/report_channel.h"
 #include "jobs/spec/training.h"
@@ -24,10 +26,12 @@ namespace paddock::jobs {
 
 // A job's options as the loop needs them.
 struct TrainingPlan {
-  std::string kind;        // "pretrain", "distill"
+  std::string kind;        // "pretrain", "adapt", "distill"
   nlohmann::json options;  // resolved, stored with the run
-  std::string data;
+  std::string data, data_test;
+  double heldout_fraction = 0;
   std::int64_t batch_size = 0;
+  std::int64_t shards = 1;  // virtual, see model/shards.h
   std::uint64_t seed = 0;
   spec::CropsSpec crops;
   spec::AugmentSpec augment;
@@ -38,10 +42,15 @@ struct TrainingPlan {
       0;  // 0: nothing is hidden and the iBOT loss looks at every patch of the global crops
   std::vector<double> mask_ratio{.1, .5};
   model::HeadedBackboneOptions student;
+  data::Normalization normalization;  // of student.backbone.channels channels
   // A finished teacher that stays as it is; none: the moving average of the student teaches it.
   std::optional<model::HeadedBackboneOptions> frozen_teacher;
   model::TensorMap frozen_weights;  // "backbone.…", "dino_head.…"
   std::string frozen_hash;          // identity of the teacher's checkpoint
+  // What student and average begin as, instead of the seed's draw: "backbone.…", and the heads where they are given.
+  model::TensorMap initial_weights;
+  std::string initial_hash;            // their identity
+  std::int64_t head_warmup_steps = 0;  // at the start, in which the backbone does not learn
 };
 
 // What the options of every kind of training have in common; `resolved`: the same as JSON, with all defaults.
@@ -51,7 +60,10 @@ TrainingPlan common_plan(std::string kind, nlohmann::json resolved, const Option
   plan.kind = std::move(kind);
   plan.options = std::move(resolved);
   plan.data = options.data;
+  plan.data_test = options.data_test;
+  plan.heldout_fraction = options.heldout_fraction;
   plan.batch_size = options.batch_size;
+  plan.shards = spec::resolved_shards(options.shards, options.batch_size);
   plan.seed = static_cast<std::uint64_t>(options.seed);
   plan.crops = options.crops;
   plan.augment = options.augment;
@@ -63,18 +75,22 @@ TrainingPlan common_plan(std::string kind, nlohmann::json resolved, const Option
 
 struct TrainingHooks {
   std::function<void(std::int64_t step)> after_step;  // tests throw here, to be killed
+  // Of each shard, before they are summed; `data_step`: whose samples they come from. Tests spoil them here.
+  std::function<void(std::int64_t data_step, torch::Tensor& gradients)> on_gradients;
 };
 
 enum class TrainingEnd { kFinished, kStopped };  // kStopped: asked to, after saving
 
-// Runs or resumes the run in `dir` to its end. Collective: every rank calls it. Rank 0 writes.
+// Runs or resumes the run in `dir` to its end. Collective: every rank calls it. Rank 0 writes. Give the plan away
+// (std::move): a frozen teacher's weights are freed once its network has them.
 // Throws std::invalid_argument when the options fit neither the data nor the run in `dir`, std::runtime_error for the world
 // and when the losses stay without a finite value.
-TrainingEnd train(const TrainingPlan& plan, const std::filesystem::path& dir,
-                  const RankEnvironment& environment, model::Collective& ranks, ReportChannel& report,
-                  const TrainingHooks& hooks = {});
+TrainingEnd train(TrainingPlan plan, const std::filesystem::path& dir, const RankEnvironment& environment,
+                  model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks = {});
 
 model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& backbone, std::int64_t image_size);
 model::DinoHeadOptions head_options(const spec::HeadSpec& head);
+// What the spec says, or what is usual for its number of channels.
+data::Normalization normalization_of(const spec::BackboneSpec& backbone);
 
 }  // namespace paddock::jobs

@@ -12,7 +12,6 @@ data::MultiCropOptions view_options(const spec::CropsSpec& crops, const spec::Au
   data::MultiCropOptions views;
   views.global_size = static_cast<int>(crops.global_size);
   views.local_size = static_cast<int>(crops.local_size);
-  views.num_local = static_cast<int>(crops.local_count);
   views.global_scale_min = crops.global_scale[0];
   views.global_scale_max = crops.global_scale[1];
   views.local_scale_min = crops.local_scale[0];
@@ -25,8 +24,8 @@ data::MultiCropOptions view_options(const spec::CropsSpec& crops, const spec::Au
   views.hue = augment.hue;
   views.grayscale_probability = augment.color ? augment.grayscale_probability : 0;
   views.solarize_probability = augment.color ? augment.solarize_probability : 0;
-  if (augment.blur != "released") {
-    const bool is_declared = augment.blur == "declared";
+  if (augment.blur != "official-effective") {
+    const bool is_declared = augment.blur == "as-declared";
     views.blur_probability_global_1 = is_declared ? 1 : 0;
     views.blur_probability_global_2 = is_declared ? .1 : 0;
     views.blur_probability_local = is_declared ? .5 : 0;
@@ -36,12 +35,19 @@ data::MultiCropOptions view_options(const spec::CropsSpec& crops, const spec::Au
 
 }  // namespace
 
-data::LoaderOptions loader_options(const TrainingPlan& plan, std::int64_t rank, std::int64_t world) {
+std::int64_t local_crops(const TrainingPlan& plan) {
+  return plan.loss.dino_weight > 0 ? plan.crops.local_count : 0;
+}
+
+data::LoaderOptions loader_options(const TrainingPlan& plan, model::Range own) {
   data::LoaderOptions options;
   options.views = view_options(plan.crops, plan.augment);
+  options.views.num_local = static_cast<int>(local_crops(plan));
+  options.views.normalization = plan.normalization;
   options.global_batch = plan.batch_size;
-  options.rank = static_cast<int>(rank);
-  options.world = static_cast<int>(world);
+  options.virtual_shards = static_cast<int>(plan.shards);
+  options.first_shard = static_cast<int>(own.begin);
+  options.last_shard = static_cast<int>(own.end);
   options.seed = plan.seed;
   options.threads = static_cast<int>(plan.run.loader_threads);
   options.cache_bytes = static_cast<std::uint64_t>(plan.run.cache_megabytes) << 20;
@@ -58,13 +64,15 @@ TrainingBatch to_tensors(data::Batch batch, const TrainingPlan& plan, torch::Dev
   const std::int64_t images = static_cast<std::int64_t>(plain.positions.size());
   const std::int64_t global = plan.crops.global_size, local = plan.crops.local_size;
   const std::int64_t side = global / plan.student.backbone.patch_size, patches = side * side;
+  const std::int64_t channels = plan.normalization.channels();
   model::CropBatch& crops = result.crops;
   crops.globals =
-      torch::from_blob(plain.globals.data(), {2 * images, 3, global, global}, torch::kFloat32).to(device);
-  if (plan.crops.local_count > 0 && plan.loss.dino_weight > 0)  // nothing else looks at them
-    crops.locals = torch::from_blob(plain.locals.data(), {plan.crops.local_count * images, 3, local, local},
-                                    torch::kFloat32)
-                       .to(device);
+      torch::from_blob(plain.globals.data(), {2 * images, channels, global, global}, torch::kFloat32)
+          .to(device);
+  if (const std::int64_t count = local_crops(plan); count > 0)
+    crops.locals =
+        torch::from_blob(plain.locals.data(), {count * images, channels, local, local}, torch::kFloat32)
+            .to(device);
   if (plan.loss.ibot_weight == 0) return result;  // nothing is hidden, and no patch is looked at
   if (plan.mask_probability > 0) {
     const auto masked = static_cast<std::int64_t>(plain.mask_indices.size());
@@ -79,9 +87,17 @@ TrainingBatch to_tensors(data::Batch batch, const TrainingPlan& plan, torch::Dev
   return result;
 }
 
-model::KeptSamples kept_samples(std::uint64_t seed, std::int64_t step, std::int64_t rank) {
+std::vector<TrainingBatch> next_batches(data::Loader& loader, const TrainingPlan& plan, model::Range own,
+                                        torch::Device device) {
+  std::vector<TrainingBatch> batches;
+  for (std::int64_t shard = own.begin; shard < own.end; ++shard)
+    batches.push_back(to_tensors(loader.next(), plan, device));
+  return batches;
+}
+
+model::KeptSamples kept_samples(std::uint64_t seed, std::int64_t step, std::int64_t shard) {
   return [=](std::int64_t block, int branch, std::int64_t group, std::int64_t batch, std::int64_t kept) {
-    const auto lane = static_cast<std::uint32_t>(rank) << 16 | static_cast<std::uint32_t>(block) << 4 |
+    const auto lane = static_cast<std::uint32_t>(shard) << 16 | static_cast<std::uint32_t>(block) << 4 |
                       static_cast<std::uint32_t>(branch) << 3 | static_cast<std::uint32_t>(group);
     Draws draws(seed, static_cast<std::uint64_t>(step), Purpose::kDropPath, lane);
     std::vector<std::int64_t> samples(static_cast<std::size_t>(batch));

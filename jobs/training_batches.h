@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "data/loader.h"
 #include "jobs/training.h"
@@ -10,7 +11,11 @@
 
 namespace paddock::jobs {
 
-data::LoaderOptions loader_options(const TrainingPlan& plan, std::int64_t rank, std::int64_t world);
+// Of a picture: only the DINO loss looks at them, so without it none is made.
+std::int64_t local_crops(const TrainingPlan& plan);
+
+// `own`: virtual shards of this rank.
+data::LoaderOptions loader_options(const TrainingPlan& plan, model::Range own);
 
 // A loader's batch and tensors over its memory (copies on a GPU).
 struct TrainingBatch {
@@ -20,7 +25,11 @@ struct TrainingBatch {
 
 TrainingBatch to_tensors(data::Batch batch, const TrainingPlan& plan, torch::Device device);
 
-// The draws of stochastic depth for a step of a rank.
-model::KeptSamples kept_samples(std::uint64_t seed, std::int64_t step, std::int64_t rank);
+// The batches of all own shards for a step.
+std::vector<TrainingBatch> next_batches(data::Loader& loader, const TrainingPlan& plan, model::Range own,
+                                        torch::Device device);
+
+// The draws of stochastic depth for a step of a shard.
+model::KeptSamples kept_samples(std::uint64_t seed, std::int64_t step, std::int64_t shard);
 
 }  // namespace paddock::jobs

@@ -3,24 +3,44 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "jobs/training.h"
+#include "jobs/training_batches.h"
 #include "model/self_distillation.h"
 
 namespace paddock::jobs {
 
 model::LossOptions loss_options(const TrainingPlan& plan);
 
-// What a step says of itself: means over ranks.
+// The crops of the own shards, as the model wants them.
+std::vector<model::CropBatch> crops_of(const std::vector<TrainingBatch>& batches);
+
+// What a step says of itself: means over shards.
 struct StepNumbers {
   double dino_local = 0, dino_global = 0, ibot = 0, koleo = 0;
-  bool is_stopping = false;  // some rank was asked to stop
-  std::string samples_hash;  // of all ranks' samples, in the order of ranks
+  bool is_stopping = false;          // some rank was asked to stop
+  std::int64_t quarantined = 0;      // pictures put aside since the attempt began, over all ranks
+  std::vector<double> rank_seconds;  // each rank's own work in this step, without waiting for the others
+  std::string samples_hash;          // of all shards' samples, in their order
   double loss() const { return dino_local + dino_global + ibot + koleo; }
 };
 
-// Exchanges them in one collective.
-StepNumbers share_numbers(const model::StepLosses& losses, std::uint64_t samples_hash, bool is_stop_requested,
-                          model::Collective& ranks);
+// What one shard has to say.
+struct ShardNumbers {
+  model::StepLosses losses;
+  std::uint64_t samples_hash = 0;
+};
+
+// What one rank has.
+struct RankNumbers {
+  bool is_stop_requested = false;
+  std::int64_t quarantined = 0;
+  double seconds = 0;  // own work in this step
+};
+
+// Exchanges them in one collective. `own`: of each own shard.
+StepNumbers share_numbers(const std::vector<ShardNumbers>& own, const RankNumbers& rank,
+                          const model::Shards& shards);
 
 }  // namespace paddock::jobs

@@ -15,7 +15,7 @@ StepValues values_at(const spec::ScheduleSpec& schedule, std::int64_t batch_size
   values.optimiser.last_layer_lr = lr.at(step);
   values.optimiser.weight_decay =
       CosineSchedule{schedule.weight_decay_start, schedule.weight_decay_end, schedule.steps}.at(step);
-  values.momentum = CosineSchedule{schedule.momentum_start, 1, schedule.steps}.at(step);
+  values.optimiser.momentum = CosineSchedule{schedule.momentum_start, 1, schedule.steps}.at(step);
   values.teacher_temperature =
       CosineSchedule{schedule.teacher_temperature_end, schedule.teacher_temperature_end, warm, warm,
                      schedule.teacher_temperature_start}

@@ -10,7 +10,6 @@ namespace paddock::jobs {
 
 struct StepValues {
   model::AdamWStep optimiser;
-  double momentum = 0;
   double teacher_temperature = 0;
 };
 

@@ -1,6 +1,8 @@
-// model/adamw.h – AdamW with DINOv2's parameter groups: layer-wise learning rates, no decay for norms and biases, a last
-// layer that waits. Source: Loshchilov & Hutter (arXiv 1711.05101); multipliers as in DINOv2's recipes.
-// Threads: one owner.
+// model/adamw.h – AdamW with DINOv2's parameter groups (layer-wise learning rates, no decay for norms and biases, a last
+// layer that waits), clipping network by network, and the teacher's moving average, in one pass.
+// Each rank updates its slice of the flat parameters and keeps only that slice's moments; share_slices() then spreads the new
+// values. Source: Loshchilov & Hutter (arXiv 1711.05101), the average from DINO (arXiv 2104.14294) §3.1; multipliers as in
+// DINOv2's recipes. Threads: one owner.
 #pragma once
 
 #include <torch/types.h>
@@ -39,36 +41,53 @@ struct AdamWStep {
   double lr = 0;
   double last_layer_lr = 0;
   double weight_decay = 0;
+  double momentum = 1;  // average ← momentum · average + (1 − momentum) · value, after the update
+  double backbone_lr_scale = 1;  // 0: the backbone waits for its heads
 };
+
+// A gradient's norm, network by network, and what it is to be multiplied with.
+struct ClippedGradients {
+  std::vector<double>
+      norms;  // of the mean gradient before clipping, in the order of FlatParameters::networks()
+  std::vector<double> scales;  // clip / (norm + 1e-6) where the norm is above clip, times 1 / shards
+  double norm() const;         // of all networks together
+};
+
+// `gradient_sum`: this rank's slice of the sum over `shards` shards. `clip` ≤ 0: never. Sums of squares are added block by
+// block in one order, whatever the number of ranks. Collective.
+ClippedGradients clip_gradients(const FlatParameters& parameters, Range slice,
+                                const torch::Tensor& gradient_sum, std::int64_t shards, double clip,
+                                Collective& ranks);
 
 class AdamW {
  public:
-  // `parameters` must outlive the optimiser.
-  AdamW(FlatParameters& parameters, const LayerwiseDecay& layers, const AdamWOptions& options = {});
+  // `parameters` and `average`, which are laid out alike, must outlive the optimiser.
+  AdamW(FlatParameters& parameters, FlatParameters& average, Range slice, const LayerwiseDecay& layers,
+        const AdamWOptions& options = {});
 
-  // One update from parameters.gradients().
-  void step(const AdamWStep& values);
+  // One update of the slice's values and averages from the slice's gradient times the network's scale.
+  void step(const torch::Tensor& gradient, const std::vector<double>& scales, const AdamWStep& values);
 
-  // State: the two moments, flat as the parameters are, and the number of updates so far.
+  // State: the two moments of the slice and the number of updates so far.
   torch::Tensor& first_moments() { return first_; }
   torch::Tensor& second_moments() { return second_; }
   std::int64_t updates() const { return updates_; }
   void set_updates(std::int64_t updates) { updates_ = updates; }
 
  private:
-  struct Group {
-    ParameterMultipliers multipliers;
-    std::vector<torch::Tensor> values, gradients, first, second, steps;
+  // A stretch of one parameter within one block: the unit of work.
+  struct Piece {
+    std::int64_t begin = 0, count = 0;  // in the flat parameters
+    std::size_t network = 0, group = 0;
   };
+  FlatParameters& parameters_;
+  FlatParameters& average_;
+  const Range slice_;
   const AdamWOptions options_;
-  torch::Tensor first_, second_;
-  torch::Tensor count_;  // the number of updates, as the fused kernel wants it
+  torch::Tensor first_, second_;  // [slice]
   std::int64_t updates_ = 0;
-  std::vector<Group> groups_;
+  std::vector<ParameterMultipliers> groups_;
+  std::vector<Piece> pieces_;
 };
-
-// Scales the gradients of parameters whose names begin with `prefix` so that their norm is at most `max_norm` (≤ 0: never).
-// Returns the norm before. Not finite: nothing was scaled.
-double clip_gradients(FlatParameters& parameters, const std::string& prefix, double max_norm);
 
 }  // namespace paddock::model

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace paddock::model {
 
@@ -19,9 +20,15 @@ class Collective {
   virtual void all_reduce_max(torch::Tensor& tensor) = 0;
   // [ranks, …]: every rank's tensor, which have one shape, in the order of ranks.
   virtual torch::Tensor all_gather(const torch::Tensor& tensor) = 0;
+  // `sent` [sum of sent_sizes]: the r-th piece goes to rank r. Returns the pieces from all ranks one after the other, that
+  // of rank r being received_sizes[r] long: what r sends here, as r itself says.
+  virtual torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>& sent_sizes,
+                                   const std::vector<std::int64_t>& received_sizes) = 0;
   // Everyone has the tensor of `root` on return.
   virtual void broadcast(torch::Tensor& tensor, std::int64_t root) = 0;
   virtual void barrier() = 0;
+  // Spent in the operations so far, waiting included.
+  virtual double seconds_waited() const { return 0; }
 };
 
 class OneRank final : public Collective {
@@ -31,6 +38,10 @@ class OneRank final : public Collective {
   void all_reduce_sum(torch::Tensor&) override {}
   void all_reduce_max(torch::Tensor&) override {}
   torch::Tensor all_gather(const torch::Tensor& tensor) override { return tensor.unsqueeze(0); }
+  torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>&,
+                           const std::vector<std::int64_t>&) override {
+    return sent.clone();
+  }
   void broadcast(torch::Tensor&, std::int64_t) override {}
   void barrier() override {}
 };

@@ -5,33 +5,44 @@
 
 namespace paddock::model {
 
-torch::Tensor sinkhorn_knopp(const torch::Tensor& scores_BK, double temperature, int iterations,
-                             Collective& ranks) {
-  if (scores_BK.dim() != 2)
-    throw std::invalid_argument("sinkhorn_knopp: scores must be [samples, prototypes]");
+std::vector<torch::Tensor> sinkhorn_knopp(const std::vector<torch::Tensor>& scores_BK, double temperature,
+                                          int iterations, const Shards& shards) {
   const torch::NoGradGuard no_grad;
   const double floor = std::numeric_limits<float>::min();
-  const std::int64_t samples = scores_BK.size(0), prototypes = scores_BK.size(1);
-  auto q_BK = scores_BK.to(torch::kFloat32).div(temperature);
-  auto greatest = torch::full({1}, -std::numeric_limits<float>::infinity(), q_BK.options());
-  torch::Tensor row_max_B1 = torch::empty({0, 1}, q_BK.options());
-  if (samples > 0) {
-    row_max_B1 = q_BK.amax(1, true);
-    greatest.copy_(row_max_B1.max());
+  std::vector<torch::Tensor> q_BK, u_B1, greatest_1;
+  for (const auto& scores : scores_BK) {
+    if (scores.dim() != 2)
+      throw std::invalid_argument("sinkhorn_knopp: scores must be [samples, prototypes]");
+    q_BK.push_back(scores.to(torch::kFloat32).div(temperature));
+    const bool is_empty = scores.size(0) == 0;
+    u_B1.push_back(is_empty ? torch::empty({0, 1}, q_BK.back().options()) : q_BK.back().amax(1, true));
+    greatest_1.push_back(
+        is_empty ? torch::full({1}, -std::numeric_limits<float>::infinity(), q_BK.back().options())
+                 : u_B1.back().max().view({1}));
   }
-  ranks.all_reduce_max(greatest);
-  q_BK = q_BK.sub_(row_max_B1).exp_();
-  auto u_B1 = (row_max_B1 - greatest).exp();
+  const auto greatest = shards.max(greatest_1);
+  for (std::size_t i = 0; i < q_BK.size(); ++i) {
+    q_BK[i].sub_(u_B1[i]).exp_();
+    u_B1[i] = (u_B1[i] - greatest).exp();
+  }
+  const auto prototypes = static_cast<double>(scores_BK.front().size(1));
   torch::Tensor r_K1;
-  for (int i = 0; i < iterations; ++i) {
+  for (int iteration = 0; iteration < iterations; ++iteration) {
     // Each prototype's share becomes 1/K …
-    auto mass_K1 = q_BK.t().mm(u_B1);
-    ranks.all_reduce_sum(mass_K1);
-    r_K1 = mass_K1.mul_(static_cast<double>(prototypes)).clamp_min_(floor).reciprocal_();
+    std::vector<torch::Tensor> mass_K1;
+    for (std::size_t i = 0; i < q_BK.size(); ++i) mass_K1.push_back(q_BK[i].t().mm(u_B1[i]));
+    r_K1 = shards.sum(std::move(mass_K1)).mul_(prototypes).clamp_min_(floor).reciprocal_();
     // … then each sample's 1/(all samples), a factor that the last step takes out again.
-    u_B1 = q_BK.mm(r_K1).clamp_min_(floor).reciprocal_();
+    for (std::size_t i = 0; i < q_BK.size(); ++i) u_B1[i] = q_BK[i].mm(r_K1).clamp_min_(floor).reciprocal_();
   }
-  return q_BK.mul_(u_B1).mul_(r_K1.t());
+  for (std::size_t i = 0; i < q_BK.size(); ++i) q_BK[i].mul_(u_B1[i]).mul_(r_K1.t());
+  return q_BK;
+}
+
+torch::Tensor sinkhorn_knopp(const torch::Tensor& scores_BK, double temperature, int iterations,
+                             Collective& ranks) {
+  return sinkhorn_knopp(std::vector{scores_BK}, temperature, iterations, Shards(ranks, ranks.ranks()))
+      .front();
 }
 
 torch::Tensor sinkhorn_knopp_reference(const torch::Tensor& scores_BK, double temperature, int iterations) {

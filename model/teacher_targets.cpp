@@ -11,22 +11,26 @@ TeacherTargets::TeacherTargets(Centering centering, std::int64_t cls_prototypes,
                                std::int64_t patch_prototypes, torch::Device device)
     : centering_(centering), cls_(cls_prototypes, .9, device), patches_(patch_prototypes, .9, device) {}
 
-torch::Tensor TeacherTargets::targets(SoftmaxCentering& center, const torch::Tensor& scores,
-                                      double temperature, Collective& ranks, bool is_update) {
+std::vector<torch::Tensor> TeacherTargets::targets(SoftmaxCentering& center,
+                                                   const std::vector<torch::Tensor>& scores,
+                                                   double temperature, const Shards& shards, bool is_update) {
   if (centering_ == Centering::kSinkhornKnopp)
-    return sinkhorn_knopp(scores, temperature, kSinkhornIterations, ranks);
-  return is_update ? center.targets(scores, temperature, ranks)
-                   : center.targets_without_update(scores, temperature);
+    return sinkhorn_knopp(scores, temperature, kSinkhornIterations, shards);
+  std::vector<torch::Tensor> probabilities;
+  for (const auto& shard : scores) probabilities.push_back(center.targets(shard, temperature));
+  if (is_update) center.update(scores, shards);
+  return probabilities;
 }
 
-torch::Tensor TeacherTargets::of_cls(const torch::Tensor& scores, double temperature, Collective& ranks,
-                                     bool is_update) {
-  return targets(cls_, scores, temperature, ranks, is_update);
+std::vector<torch::Tensor> TeacherTargets::of_cls(const std::vector<torch::Tensor>& scores,
+                                                  double temperature, const Shards& shards, bool is_update) {
+  return targets(cls_, scores, temperature, shards, is_update);
 }
 
-torch::Tensor TeacherTargets::of_patches(const torch::Tensor& scores, double temperature, Collective& ranks,
-                                         bool is_update) {
-  return targets(patches_, scores, temperature, ranks, is_update);
+std::vector<torch::Tensor> TeacherTargets::of_patches(const std::vector<torch::Tensor>& scores,
+                                                      double temperature, const Shards& shards,
+                                                      bool is_update) {
+  return targets(patches_, scores, temperature, shards, is_update);
 }
 
 NamedTensors TeacherTargets::state() {

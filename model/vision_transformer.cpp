@@ -13,6 +13,15 @@ torch::Tensor allocate(std::vector<std::int64_t> shape, torch::Device device) {
   return torch::empty(shape, torch::TensorOptions().dtype(torch::kFloat32).device(device));
 }
 
+// On the CPU gain and bias are operations of their own: LibTorch's backward pass of all three at once adds the gains'
+// gradients in an order that depends on the number of threads.
+torch::Tensor layer_norm(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                         double epsilon) {
+  if (!x.device().is_cpu() || !at::GradMode::is_enabled())
+    return torch::layer_norm(x, {x.size(-1)}, weight, bias, epsilon);
+  return torch::layer_norm(x, {x.size(-1)}, {}, {}, epsilon) * weight + bias;
+}
+
 // Rows of a group's tokens at the given samples: sample · T + 0 … T − 1, from the group's first row.
 torch::Tensor rows_of_samples(const std::vector<std::int64_t>& samples, std::int64_t tokens,
                               std::int64_t first_row, torch::Device device) {
@@ -23,24 +32,6 @@ torch::Tensor rows_of_samples(const std::vector<std::int64_t>& samples, std::int
 
 }  // namespace
 
-// Group g is rows [first[g], first[g] + images[g]·tokens[g]) of the concatenation.
-struct VisionTransformer::Layout {
-  std::vector<std::int64_t> images, tokens, first;
-  std::int64_t rows = 0;
-
-  void add(std::int64_t group_images, std::int64_t group_tokens) {
-    images.push_back(group_images);
-    tokens.push_back(group_tokens);
-    first.push_back(rows);
-    rows += group_images * group_tokens;
-  }
-  std::vector<std::int64_t> sizes() const {
-    std::vector<std::int64_t> sizes;
-    for (std::size_t g = 0; g < images.size(); ++g) sizes.push_back(images[g] * tokens[g]);
-    return sizes;
-  }
-};
-
 std::int64_t kept_count(std::int64_t batch, double rate) {
   return std::max<std::int64_t>(
       static_cast<std::int64_t>(std::floor(static_cast<double>(batch) * (1 - rate))), 1);
@@ -50,24 +41,37 @@ std::int64_t swiglu_hidden(std::int64_t embed_dim) {
   return (4 * embed_dim * 2 / 3 + 7) / 8 * 8;
 }
 
+std::int64_t feed_forward_width(const VisionTransformerOptions& options) {
+  if (options.ffn_hidden > 0) return options.ffn_hidden;
+  return options.ffn == "swiglu" ? swiglu_hidden(options.embed_dim) : 4 * options.embed_dim;
+}
+
 VisionTransformer::VisionTransformer(const VisionTransformerOptions& options, torch::Device device)
     : options_(options) {
-  if (options.image_size % options.patch_size != 0)
-    throw std::invalid_argument("image_size must be a multiple of patch_size");
+  if (options.image_height % options.patch_size != 0 || options.image_width % options.patch_size != 0)
+    throw std::invalid_argument("image_height and image_width must be multiples of patch_size");
   if (options.embed_dim % options.heads != 0)
     throw std::invalid_argument("embed_dim must be a multiple of heads");
   if (options.ffn != "mlp" && options.ffn != "swiglu")
     throw std::invalid_argument("ffn must be mlp or swiglu");
+  if (options.activation != "gelu" && options.activation != "quick_gelu")
+    throw std::invalid_argument("activation must be gelu or quick_gelu");
+  if (options.ffn == "swiglu" && options.activation != "gelu")
+    throw std::invalid_argument("swiglu has its own activation, quick_gelu is of the mlp alone");
   const std::int64_t width = options.embed_dim;
-  const std::int64_t side = options.image_size / options.patch_size;
+  const Grid grid = own_grid();
   const bool is_gated = options.ffn == "swiglu";
-  const std::int64_t hidden = is_gated ? swiglu_hidden(width) : 4 * width;
-  cls_token_ = allocate({1, 1, width}, device);
-  pos_embed_ = allocate({1, side * side + 1, width}, device);
+  const std::int64_t hidden = feed_forward_width(options);
+  if (options.class_token) cls_token_ = allocate({1, 1, width}, device);
+  pos_embed_ = allocate({1, grid.rows * grid.columns + (options.class_token ? 1 : 0), width}, device);
   if (options.registers > 0) register_tokens_ = allocate({1, options.registers, width}, device);
   mask_token_ = allocate({1, width}, device);
   patch_weight_ = allocate({width, options.channels, options.patch_size, options.patch_size}, device);
-  patch_bias_ = allocate({width}, device);
+  if (options.patch_bias) patch_bias_ = allocate({width}, device);
+  if (options.pre_norm) {
+    pre_norm_weight_ = allocate({width}, device);
+    pre_norm_bias_ = allocate({width}, device);
+  }
   for (std::int64_t i = 0; i < options.depth; ++i) {
     Block block;
     block.norm1_weight = allocate({width}, device);
@@ -93,11 +97,17 @@ VisionTransformer::VisionTransformer(const VisionTransformerOptions& options, to
 }
 
 NamedTensors VisionTransformer::parameters() const {
-  NamedTensors all{{"cls_token", cls_token_}, {"pos_embed", pos_embed_}};
+  NamedTensors all;
+  if (cls_token_.defined()) all.emplace_back("cls_token", cls_token_);
+  all.emplace_back("pos_embed", pos_embed_);
   if (register_tokens_.defined()) all.emplace_back("register_tokens", register_tokens_);
   all.emplace_back("mask_token", mask_token_);
   all.emplace_back("patch_embed.proj.weight", patch_weight_);
-  all.emplace_back("patch_embed.proj.bias", patch_bias_);
+  if (patch_bias_.defined()) all.emplace_back("patch_embed.proj.bias", patch_bias_);
+  if (pre_norm_weight_.defined()) {
+    all.emplace_back("norm_pre.weight", pre_norm_weight_);
+    all.emplace_back("norm_pre.bias", pre_norm_bias_);
+  }
   const bool is_gated = options_.ffn == "swiglu";
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
@@ -152,44 +162,63 @@ void VisionTransformer::initialize(std::uint64_t seed) {
 
 torch::Tensor VisionTransformer::norm(const torch::Tensor& x, const torch::Tensor& weight,
                                       const torch::Tensor& bias) const {
-  const auto normed = torch::layer_norm(x, {options_.embed_dim}, weight, bias, options_.norm_epsilon);
+  const auto normed = layer_norm(x, weight, bias, options_.norm_epsilon);
   return compute_ == torch::kFloat32 ? normed : normed.to(compute_);
 }
 
 torch::Tensor VisionTransformer::final_norm(const torch::Tensor& x) const {
-  return torch::layer_norm(x, {options_.embed_dim}, norm_weight_, norm_bias_, options_.norm_epsilon);
+  return layer_norm(x, norm_weight_, norm_bias_, options_.norm_epsilon);
 }
 
 torch::Tensor VisionTransformer::linear(const torch::Tensor& x, const torch::Tensor& weight,
                                         const torch::Tensor& bias) const {
   if (compute_ == torch::kFloat32) return torch::linear(x, weight, bias);
-  return torch::linear(x, weight.to(compute_), bias.to(compute_));
+  return torch::linear(x, weight.to(compute_), bias.defined() ? bias.to(compute_) : bias);
+}
+
+torch::Tensor VisionTransformer::pooled(const torch::Tensor& tokens_BTD) const {
+  return options_.class_token ? tokens_BTD.select(1, 0) : tokens_BTD.slice(1, leading()).mean(1);
+}
+
+void VisionTransformer::require_class_token(const char* what_for) const {
+  if (!options_.class_token)
+    throw std::invalid_argument(std::string(what_for) + " needs a class token, and this network has none");
+}
+
+Grid VisionTransformer::own_grid() const {
+  return {options_.image_height / options_.patch_size, options_.image_width / options_.patch_size};
+}
+
+Grid VisionTransformer::grid_of(std::int64_t height, std::int64_t width) const {
+  const std::int64_t patch = options_.patch_size;
+  return {fitted_side(height, patch, side_policy_) / patch, fitted_side(width, patch, side_policy_) / patch};
 }
 
 torch::Tensor VisionTransformer::positions(std::int64_t rows, std::int64_t columns) const {
-  const std::int64_t side = options_.image_size / options_.patch_size;
-  if (rows == side && columns == side) return pos_embed_;
+  const Grid own = own_grid();
+  if (own == Grid{rows, columns}) return pos_embed_;
   const std::int64_t width = options_.embed_dim;
-  const auto table = pos_embed_.slice(1, 1).reshape({1, side, side, width}).permute({0, 3, 1, 2});
+  const std::int64_t class_rows = options_.class_token ? 1 : 0;
+  const auto table =
+      pos_embed_.slice(1, class_rows).reshape({1, own.rows, own.columns, width}).permute({0, 3, 1, 2});
   std::optional<double> scale_y, scale_x;
   if (options_.interpolate_offset != 0) {
-    scale_y = (static_cast<double>(rows) + options_.interpolate_offset) / static_cast<double>(side);
-    scale_x = (static_cast<double>(columns) + options_.interpolate_offset) / static_cast<double>(side);
+    scale_y = (static_cast<double>(rows) + options_.interpolate_offset) / static_cast<double>(own.rows);
+    scale_x = (static_cast<double>(columns) + options_.interpolate_offset) / static_cast<double>(own.columns);
   }
   const auto resized = options_.interpolate_antialias
                            ? at::_upsample_bicubic2d_aa(table, {rows, columns}, false, scale_y, scale_x)
                            : at::upsample_bicubic2d(table, {rows, columns}, false, scale_y, scale_x);
   return torch::cat(
-      {pos_embed_.slice(1, 0, 1), resized.permute({0, 2, 3, 1}).reshape({1, rows * columns, width})}, 1);
+      {pos_embed_.slice(1, 0, class_rows), resized.permute({0, 2, 3, 1}).reshape({1, rows * columns, width})},
+      1);
 }
 
 torch::Tensor VisionTransformer::embed(const ImageGroup& group) const {
-  const auto& images = group.images_BCHW;
   const std::int64_t patch = options_.patch_size;
-  if (images.dim() != 4 || images.size(1) != options_.channels || images.size(2) % patch != 0 ||
-      images.size(3) % patch != 0)
-    throw std::invalid_argument("images must be [B, " + std::to_string(options_.channels) +
-                                ", H, W] with sides that are multiples of " + std::to_string(patch));
+  if (group.images_BCHW.dim() != 4 || group.images_BCHW.size(1) != options_.channels)
+    throw std::invalid_argument("images must be [B, " + std::to_string(options_.channels) + ", H, W]");
+  const auto images = with_fitted_sides(group.images_BCHW, patch, side_policy_);
   const std::int64_t batch = images.size(0), rows = images.size(2) / patch, columns = images.size(3) / patch;
   // A convolution whose stride is its kernel is a linear map of each patch.
   const auto patches = images.to(compute_)
@@ -200,12 +229,16 @@ torch::Tensor VisionTransformer::embed(const ImageGroup& group) const {
   if (group.masks_BN.defined())
     tokens = torch::where(group.masks_BN.unsqueeze(-1), mask_token_.unsqueeze(0), tokens);
   const auto table = positions(rows, columns);
-  std::vector<torch::Tensor> parts{
-      (cls_token_ + table.slice(1, 0, 1)).expand({batch, 1, options_.embed_dim})};
+  std::vector<torch::Tensor> parts;
+  if (cls_token_.defined())
+    parts.push_back((cls_token_ + table.slice(1, 0, 1)).expand({batch, 1, options_.embed_dim}));
   if (register_tokens_.defined())
     parts.push_back(register_tokens_.expand({batch, options_.registers, options_.embed_dim}));
-  parts.push_back(tokens + table.slice(1, 1));
-  return torch::cat(parts, 1);
+  parts.push_back(tokens + table.slice(1, options_.class_token ? 1 : 0));
+  const auto embedded = torch::cat(parts, 1);
+  if (!options_.pre_norm) return embedded;
+  return torch::layer_norm(embedded, {options_.embed_dim}, pre_norm_weight_, pre_norm_bias_,
+                           options_.norm_epsilon);
 }
 
 torch::Tensor VisionTransformer::attend(const Block& block, const torch::Tensor& normed,
@@ -236,6 +269,8 @@ torch::Tensor VisionTransformer::feed_forward(const Block& block, const torch::T
   if (options_.ffn == "swiglu") {
     const auto halves = hidden.chunk(2, -1);
     hidden = torch::silu(halves[0]) * halves[1];
+  } else if (options_.activation == "quick_gelu") {
+    hidden = hidden * torch::sigmoid(1.702 * hidden);
   } else {
     hidden = torch::gelu(hidden);
   }
@@ -253,26 +288,34 @@ torch::Tensor VisionTransformer::run_block(std::size_t index, torch::Tensor x, c
     x = x + scaled(attention_branch(block, x, layout), block.ls1);
     return x + scaled(feed_forward(block, x), block.ls2);
   }
-  // Stochastic depth on a subset: the branch runs on the kept samples alone and counts B/s times as much.
   for (const int branch : {0, 1}) {
-    Layout subset;
-    std::vector<torch::Tensor> rows, factors;
-    for (std::size_t g = 0; g < layout.images.size(); ++g) {
-      const std::int64_t batch = layout.images[g], count = kept_count(batch, options_.drop_path);
-      const auto samples =
-          kept(static_cast<std::int64_t>(index), branch, static_cast<std::int64_t>(g), batch, count);
-      rows.push_back(rows_of_samples(samples, layout.tokens[g], layout.first[g], x.device()));
-      factors.push_back(torch::full({rows.back().numel(), 1},
-                                    static_cast<double>(batch) / static_cast<double>(count), x.options()));
-      subset.add(count, layout.tokens[g]);
-    }
-    const auto picked = torch::cat(rows);
-    const auto input = x.index_select(0, picked);
-    const auto output = branch == 0 ? scaled(attention_branch(block, input, subset), block.ls1)
+    const BranchRows subset = branch_rows(index, branch, layout, kept, x.device());
+    const auto input = x.index_select(0, subset.rows_S);
+    const auto output = branch == 0 ? scaled(attention_branch(block, input, subset.layout), block.ls1)
                                     : scaled(feed_forward(block, input), block.ls2);
-    x = x.index_add(0, picked, output * torch::cat(factors));
+    x = x.index_add(0, subset.rows_S, output * subset.factors_S.unsqueeze(1));
   }
   return x;
+}
+
+// Stochastic depth on a subset: the branch runs on the kept samples alone and counts B/s times as much.
+BranchRows VisionTransformer::branch_rows(std::size_t block, int branch, const Layout& layout,
+                                          const KeptSamples& kept, torch::Device device) const {
+  BranchRows subset;
+  std::vector<torch::Tensor> rows, factors;
+  for (std::size_t g = 0; g < layout.images.size(); ++g) {
+    const std::int64_t batch = layout.images[g], count = kept_count(batch, options_.drop_path);
+    const auto samples =
+        kept(static_cast<std::int64_t>(block), branch, static_cast<std::int64_t>(g), batch, count);
+    rows.push_back(rows_of_samples(samples, layout.tokens[g], layout.first[g], device));
+    factors.push_back(torch::full({rows.back().numel()},
+                                  static_cast<double>(batch) / static_cast<double>(count),
+                                  torch::TensorOptions().dtype(torch::kFloat32).device(device)));
+    subset.layout.add(count, layout.tokens[g]);
+  }
+  subset.rows_S = torch::cat(rows);
+  subset.factors_S = torch::cat(factors);
+  return subset;
 }
 
 // As run_block without stochastic depth, but past the attention only on the rows asked for.
@@ -289,6 +332,29 @@ torch::Tensor VisionTransformer::run_last_block_picked(torch::Tensor x, const La
   return x + scaled(feed_forward(block, x), block.ls2);
 }
 
+torch::Tensor VisionTransformer::run_blocks(torch::Tensor x, std::size_t begin, std::size_t end,
+                                            const Layout& layout, const KeptSamples& kept,
+                                            const torch::Tensor& picked) const {
+  const bool is_dropping = kept && options_.drop_path > 0;
+  const bool is_picking_early = picked.defined() && !is_dropping;
+  if (is_fused_ && x.device().is_cpu() && compute_ == torch::kFloat32) {
+    BlockRun run{layout, options_.heads, options_.norm_epsilon, Activation::kGelu, {}, {}};
+    if (options_.activation == "quick_gelu") run.activation = Activation::kQuickGelu;
+    if (options_.ffn == "swiglu") run.activation = Activation::kSwiGlu;
+    if (is_picking_early) run.picked_P = picked;
+    for (std::size_t i = begin; i < end && is_dropping; ++i)
+      run.kept.push_back(
+          {branch_rows(i, 0, layout, kept, x.device()), branch_rows(i, 1, layout, kept, x.device())});
+    const auto first = blocks_.begin();
+    x = run_fused_blocks(
+        x, {first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end)}, run);
+  } else {
+    for (std::size_t i = begin; i + (is_picking_early ? 1 : 0) < end; ++i) x = run_block(i, x, layout, kept);
+    if (is_picking_early) x = run_last_block_picked(x, layout, picked);
+  }
+  return picked.defined() && is_dropping ? x.index_select(0, picked) : x;
+}
+
 std::vector<Features> VisionTransformer::forward(const std::vector<ImageGroup>& groups,
                                                  const KeptSamples& kept) const {
   Layout layout;
@@ -299,14 +365,14 @@ std::vector<Features> VisionTransformer::forward(const std::vector<ImageGroup>& 
     embedded.push_back(tokens.flatten(0, 1));
   }
   auto x = embedded.size() == 1 ? embedded[0] : torch::cat(embedded, 0);
-  for (std::size_t i = 0; i < blocks_.size(); ++i) x = run_block(i, x, layout, kept);
+  x = run_blocks(x, 0, blocks_.size(), layout, kept);
   const auto normed = final_norm(x).split_with_sizes(layout.sizes());
   const auto raw = x.split_with_sizes(layout.sizes());
   std::vector<Features> all;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const auto tokens = normed[g].view({layout.images[g], layout.tokens[g], options_.embed_dim});
-    all.push_back({tokens.select(1, 0), tokens.slice(1, 1, 1 + options_.registers),
-                   tokens.slice(1, 1 + options_.registers),
+    all.push_back({pooled(tokens), tokens.slice(1, leading() - options_.registers, leading()),
+                   tokens.slice(1, leading()),
                    raw[g].view({layout.images[g], layout.tokens[g], options_.embed_dim})});
   }
   return all;
@@ -320,6 +386,7 @@ Features VisionTransformer::forward_features(const torch::Tensor& images_BCHW,
 PickedFeatures VisionTransformer::forward_picked(const std::vector<ImageGroup>& groups,
                                                  const torch::Tensor& patches_M,
                                                  const KeptSamples& kept) const {
+  require_class_token("training");
   Layout layout;
   std::vector<torch::Tensor> embedded, rows;
   for (const ImageGroup& group : groups) {
@@ -337,10 +404,7 @@ PickedFeatures VisionTransformer::forward_picked(const std::vector<ImageGroup>& 
   }
   auto x = embedded.size() == 1 ? embedded[0] : torch::cat(embedded, 0);
   const auto picked = torch::cat(rows).to(x.device());
-  const bool is_dropping = kept && options_.drop_path > 0;
-  const std::size_t whole = blocks_.size() - (is_dropping ? 0 : 1);
-  for (std::size_t i = 0; i < whole; ++i) x = run_block(i, x, layout, kept);
-  x = is_dropping ? x.index_select(0, picked) : run_last_block_picked(x, layout, picked);
+  x = run_blocks(x, 0, blocks_.size(), layout, kept, picked);
   auto parts = final_norm(x).split_with_sizes(sizes);
   PickedFeatures features;
   if (patches_M.defined()) {
@@ -360,10 +424,10 @@ std::vector<LayerFeatures> VisionTransformer::intermediate_layers(const torch::T
   auto x = tokens.flatten(0, 1);
   std::vector<LayerFeatures> layers;
   for (std::size_t i = 0; i < blocks_.size() && layers.size() < blocks.size(); ++i) {
-    x = run_block(i, x, layout, {});
+    x = run_blocks(x, i, i + 1, layout, {});
     if (blocks[layers.size()] != static_cast<std::int64_t>(i)) continue;
     const auto output = (norm ? final_norm(x) : x).view(tokens.sizes());
-    layers.push_back({output.select(1, 0), output.slice(1, 1 + options_.registers)});
+    layers.push_back({pooled(output), output.slice(1, leading())});
   }
   if (layers.size() != blocks.size())
     throw std::invalid_argument("layers must be rising indices of blocks below " +
@@ -372,11 +436,12 @@ std::vector<LayerFeatures> VisionTransformer::intermediate_layers(const torch::T
 }
 
 torch::Tensor VisionTransformer::last_attention(const torch::Tensor& images_BCHW) const {
+  require_class_token("a map of its attention");
   const auto tokens = embed({images_BCHW, {}});
   Layout layout;
   layout.add(tokens.size(0), tokens.size(1));
   auto x = tokens.flatten(0, 1);
-  for (std::size_t i = 0; i + 1 < blocks_.size(); ++i) x = run_block(i, x, layout, {});
+  x = run_blocks(x, 0, blocks_.size() - 1, layout, {});
   const Block& last = blocks_.back();
   const std::int64_t heads = options_.heads, head_width = options_.embed_dim / heads;
   const auto qkv = linear(norm(x, last.norm1_weight, last.norm1_bias), last.qkv_weight, last.qkv_bias)

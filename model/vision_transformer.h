@@ -1,8 +1,9 @@
 // model/vision_transformer.h – the DINOv2 backbone: patches, class token, registers, pre-norm blocks with LayerScale.
 // Source: DINOv2 (arXiv 2304.07193), registers (arXiv 2309.16588). Parameter names are those of the released weights.
 // Letters: B images, N patches of an image, R registers, T = 1 + R + N tokens in the order [class, registers, patches],
-// D width, C channels, H W pixels. Parameters are float32 masters; with the compute type bfloat16 the linears and the
-// attention run on copies cast inside the graph, while the residual stream and LayerNorm stay float32.
+// without a class token R + N, D width, C channels, H W pixels. Parameters are float32 masters; with the compute type
+// bfloat16 the linears and the attention run on copies cast inside the graph, while the residual stream and LayerNorm stay
+// float32.
 // Threads: const members from any thread; whoever changes parameters owns the object. Errors: std::invalid_argument for
 // shapes that do not fit.
 #pragma once
@@ -14,13 +15,16 @@
 #include <string>
 #include <vector>
 
+#include "model/fused_blocks.h"
+#include "model/side_policy.h"
 #include "model/weights.h"
 
 namespace paddock::model {
 
 struct VisionTransformerOptions {
-  std::int64_t image_size =
-      224;  // pixels; sizes the table of positions, any input that patches divide is accepted
+  // Pixels, multiples of the patch: the grid of patches that the table of positions is made for. Other sizes are taken too.
+  std::int64_t image_height = 224;
+  std::int64_t image_width = 224;
   std::int64_t patch_size = 14;
   std::int64_t embed_dim = 384;
   std::int64_t depth = 12;
@@ -33,6 +37,20 @@ struct VisionTransformerOptions {
   double drop_path = 0;                // share of samples that skip a branch while training
   bool interpolate_antialias = false;  // the released register models: true, with an offset of 0
   double interpolate_offset = .1;
+
+  // What ViTs of other methods do otherwise; training looks at class tokens, evaluation computes all of it.
+  bool class_token = true;          // false, as in I-JEPA: no such token, no row of positions for it
+  bool patch_bias = true;           // false, as in CLIP: patches are embedded without a bias
+  bool pre_norm = false;            // true, as in CLIP: a LayerNorm of all tokens before the first block
+  std::string activation = "gelu";  // of the mlp; or "quick_gelu", x·sigmoid(1.702·x)
+  std::int64_t ffn_hidden = 0;      // width inside the feed-forward; 0: 4·D, of a gated one swiglu_hidden(D)
+};
+
+// Patches of an image, or positions of a table.
+struct Grid {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  bool operator==(const Grid&) const = default;
 };
 
 // Images of one size that go through the network together with other groups.
@@ -42,7 +60,7 @@ struct ImageGroup {
 };
 
 struct Features {
-  torch::Tensor cls_BD;  // float32, after the final norm
+  torch::Tensor cls_BD;  // float32, after the final norm; without class token the mean of patches_BND
   torch::Tensor registers_BRD;
   torch::Tensor patches_BND;
   torch::Tensor prenorm_BTD;  // before the final norm
@@ -55,7 +73,7 @@ struct PickedFeatures {
 };
 
 struct LayerFeatures {
-  torch::Tensor cls_BD;
+  torch::Tensor cls_BD;  // as in Features
   torch::Tensor patches_BND;
 };
 
@@ -68,6 +86,8 @@ using KeptSamples = std::function<std::vector<std::int64_t>(
 std::int64_t kept_count(std::int64_t batch, double rate);
 // Hidden width of the gated feed-forward: two thirds of 4·D, rounded up to a multiple of 8.
 std::int64_t swiglu_hidden(std::int64_t embed_dim);
+// Width inside the feed-forward, given or not.
+std::int64_t feed_forward_width(const VisionTransformerOptions& options);
 
 class VisionTransformer {
  public:
@@ -79,6 +99,17 @@ class VisionTransformer {
   // The official initial values, a function of the seed (and of this LibTorch's generator).
   void initialize(std::uint64_t seed);
   void set_compute_type(torch::ScalarType type) { compute_ = type; }  // kFloat32 or kBFloat16
+  // Whether blocks run in the fast form where there is one (fused_blocks.h: float32 on the CPU); so it is at first.
+  void set_fused(bool is_fused) { is_fused_ = is_fused; }
+  // What is done with images whose sides the patch does not divide; at first they are refused.
+  void set_side_policy(SidePolicy policy) { side_policy_ = policy; }
+  SidePolicy side_policy() const { return side_policy_; }
+
+  // Of the table of positions.
+  Grid own_grid() const;
+  // Of what comes out for images of that size: N = rows · columns, row by row. Throws std::invalid_argument where forward
+  // would.
+  Grid grid_of(std::int64_t height, std::int64_t width) const;
 
   Features forward_features(const torch::Tensor& images_BCHW, const torch::Tensor& masks_BN = {}) const;
 
@@ -88,7 +119,7 @@ class VisionTransformer {
                                 const KeptSamples& kept_samples = {}) const;
 
   // The same, giving only class tokens and the patches of the first group at `patches_M` (int64, flat in B·N; undefined:
-  // none).
+  // none). Throws std::invalid_argument without a class token, which is what training looks at.
   PickedFeatures forward_picked(const std::vector<ImageGroup>& groups, const torch::Tensor& patches_M,
                                 const KeptSamples& kept_samples = {}) const;
 
@@ -98,17 +129,15 @@ class VisionTransformer {
                                                  bool norm = true) const;
 
   // Attention of the last block from the class token and the registers to every token: [B, heads, 1+R, T], rows sum to 1.
+  // Throws std::invalid_argument without a class token.
   torch::Tensor last_attention(const torch::Tensor& images_BCHW) const;
 
-  // The table of positions for a grid of rows × columns patches: [1, 1+rows·columns, D].
+  // The table of positions for a grid of rows × columns patches: [1, 1+rows·columns, D], without class token the 1 less.
   torch::Tensor positions(std::int64_t rows, std::int64_t columns) const;
 
  private:
-  struct Block {
-    torch::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, proj_weight, proj_bias, ls1;
-    torch::Tensor norm2_weight, norm2_bias, in_weight, in_bias, out_weight, out_bias, ls2;
-  };
-  struct Layout;  // where each group's rows lie in the concatenation
+  using Block = BlockWeights;
+  using Layout = TokenLayout;
 
   torch::Tensor embed(const ImageGroup& group) const;
   torch::Tensor norm(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias) const;
@@ -116,14 +145,27 @@ class VisionTransformer {
   torch::Tensor attend(const Block& block, const torch::Tensor& normed, const Layout& layout) const;
   torch::Tensor attention_branch(const Block& block, const torch::Tensor& x, const Layout& layout) const;
   torch::Tensor feed_forward(const Block& block, const torch::Tensor& x) const;
+  // Blocks [begin, end), of the last one only the rows `picked` (undefined: all).
+  torch::Tensor run_blocks(torch::Tensor x, std::size_t begin, std::size_t end, const Layout& layout,
+                           const KeptSamples& kept, const torch::Tensor& picked = {}) const;
+  BranchRows branch_rows(std::size_t block, int branch, const Layout& layout, const KeptSamples& kept,
+                         torch::Device device) const;
   torch::Tensor run_block(std::size_t index, torch::Tensor x, const Layout& layout,
                           const KeptSamples& kept) const;
   torch::Tensor run_last_block_picked(torch::Tensor x, const Layout& layout, const torch::Tensor& rows) const;
   torch::Tensor final_norm(const torch::Tensor& x) const;
+  // Tokens before the patches.
+  std::int64_t leading() const { return (options_.class_token ? 1 : 0) + options_.registers; }
+  // What stands for the image: the class token of these, or the mean of their patches.
+  torch::Tensor pooled(const torch::Tensor& tokens_BTD) const;
+  void require_class_token(const char* what_for) const;
 
   const VisionTransformerOptions options_;
   torch::ScalarType compute_ = torch::kFloat32;
+  bool is_fused_ = true;
+  SidePolicy side_policy_ = SidePolicy::kRefuse;
   torch::Tensor cls_token_, pos_embed_, register_tokens_, mask_token_, patch_weight_, patch_bias_;
+  torch::Tensor pre_norm_weight_, pre_norm_bias_;
   std::vector<Block> blocks_;
   torch::Tensor norm_weight_, norm_bias_;
 };

@@ -11,17 +11,25 @@ namespace {
 // What stands before the names of each backbone in the file.
 std::vector<std::string> prefixes_of(const std::vector<std::string>& names) {
   std::vector<std::string> prefixes;
+  const auto has_blocks_of_clip = [&](const std::string& prefix) {  // every ResNet has a conv1
+    return std::ranges::any_of(
+        names, [&](const std::string& name) { return name.starts_with(prefix + "transformer.resblocks."); });
+  };
   for (const auto& name : names)
-    for (const auto& anchor : {kPatchWeights, kHuggingFacePatchWeights})
-      if (name == anchor || name.ends_with("." + anchor))
-        prefixes.push_back(name.substr(0, name.size() - anchor.size()));
+    for (const auto& anchor :
+         {kPatchWeights, kHuggingFacePatchWeights, kHuggingFaceClipPatchWeights, kOpenClipPatchWeights}) {
+      if (name != anchor && !name.ends_with("." + anchor)) continue;
+      const std::string prefix = name.substr(0, name.size() - anchor.size());
+      if (anchor != kOpenClipPatchWeights || has_blocks_of_clip(prefix)) prefixes.push_back(prefix);
+    }
   return prefixes;
 }
 
 // The averaged network is the one that is evaluated and released; MoCo v3 releases the other, its base encoder.
 bool is_preferred(const std::string& prefix) {
   return std::ranges::any_of(segments_of(prefix), [](const std::string& s) {
-    return s == "teacher" || s == "base_encoder" || s == "model_ema" || s == "state_dict_ema";
+    return s == "teacher" || s == "target_encoder" || s == "base_encoder" || s == "model_ema" ||
+           s == "state_dict_ema";
   });
 }
 
@@ -52,8 +60,9 @@ WeightFile divide_weights(const TensorMap& tensors) {
   const auto prefixes = prefixes_of(file.names);
   if (prefixes.empty())
     throw std::invalid_argument("these are no weights of a ViT: none of the " +
-                                std::to_string(tensors.size()) + " names ends in " + kPatchWeights + " or " +
-                                kHuggingFacePatchWeights +
+                                std::to_string(tensors.size()) + " names ends in " + kPatchWeights + ", " +
+                                kHuggingFacePatchWeights + " or, beside a transformer's, " +
+                                kHuggingFaceClipPatchWeights + " or " + kOpenClipPatchWeights +
                                 (tensors.empty() ? "" : "; the first is " + tensors.begin()->first));
   file.prefix = chosen(prefixes);
   auto name = file.names.begin();
@@ -63,7 +72,8 @@ WeightFile divide_weights(const TensorMap& tensors) {
     for (const auto& prefix : prefixes)
       if (full.starts_with(prefix) && prefix.size() > owner.size()) owner = prefix;
     if (owner != file.prefix) {
-      const bool is_known = !owner.empty() || std::ranges::any_of(segments_of(full), is_left_out);
+      const bool is_known = !owner.empty() || std::ranges::any_of(segments_of(full), is_left_out) ||
+                            is_beside_tower(file.prefix, full);
       (is_known ? file.left_out : file.unknown).push_back(source);
       continue;
     }

@@ -15,6 +15,9 @@ namespace paddock::model {
 
 inline const std::string kPatchWeights = "patch_embed.proj.weight";
 inline const std::string kHuggingFacePatchWeights = "embeddings.patch_embeddings.projection.weight";
+inline const std::string kHuggingFaceClipPatchWeights = "embeddings.patch_embedding.weight";
+inline const std::string kOpenClipPatchWeights =
+    "conv1.weight";  // where transformer.resblocks.… stand beside it
 
 struct FileTensor {
   std::string source;  // the name in the file

@@ -23,12 +23,30 @@ std::int64_t square_root(std::int64_t value) {
   return root * root == value ? root : 0;
 }
 
+bool is_table(const torch::Tensor& table) {
+  return table.dim() == 3 && table.size(0) == 1 && table.size(1) > 0;
+}
+
+// Whether a table of that many rows has one a patch and no other; `grid` as recognise_weights has it.
+bool is_of_patches_alone(const torch::Tensor& table, const std::optional<Grid>& grid) {
+  if (!is_table(table)) return false;
+  const std::int64_t rows = table.size(1);
+  return grid ? rows == grid->rows * grid->columns : square_root(rows) > 0;
+}
+
+// Of the first patch, whose row and column are 0: sin 0 and cos 0, by quarters of the width.
+bool begins_as_sines_and_cosines(const torch::Tensor& table) {
+  if (!is_table(table) || table.size(2) % 4 != 0) return false;
+  const auto quarters = table.select(1, 0).reshape({4, -1}).to(torch::kFloat32);
+  return quarters.equal(torch::tensor({0., 1., 0., 1.}).to(torch::kFloat32).unsqueeze(1).expand_as(quarters));
+}
+
 bool is_first_row_zero(const torch::Tensor& table) {
   return table.dim() == 3 && table.size(0) == 1 && table.size(1) > 1 &&
          !table.select(1, 0).any().item<bool>();
 }
 
-FamilySigns signs_of(const WeightFile& file) {
+FamilySigns signs_of(const WeightFile& file, const std::optional<Grid>& grid) {
   const auto& backbone = file.backbone;
   const auto has = [&](const std::string& name) { return backbone.contains(name); };
   const auto has_anywhere = [&](std::string_view part) {
@@ -37,6 +55,15 @@ FamilySigns signs_of(const WeightFile& file) {
   };
   FamilySigns signs;
   signs.is_hugging_face = has(kHuggingFacePatchWeights);
+  signs.is_hugging_face_clip = has(kHuggingFaceClipPatchWeights);
+  signs.is_open_clip = has(kOpenClipPatchWeights);
+  signs.has_norm_pre = has("norm_pre.weight");
+  const auto has_patches_alone = [&](const std::string& positions, const std::string& class_token) {
+    const auto table = backbone.find(positions);
+    return table != backbone.end() && !has(class_token) && is_of_patches_alone(table->second.tensor, grid);
+  };
+  signs.is_without_class_token = has_patches_alone("pos_embed", "cls_token") ||
+                                 has_patches_alone("embeddings.position_embeddings", "embeddings.cls_token");
   for (const auto& [name, tensor] : backbone) {
     if (name.ends_with(".attention.q_proj.weight")) signs.has_names_in_memory = true;
     if (name.ends_with(".layernorm_before.weight")) signs.has_layernorm_before = true;
@@ -59,16 +86,26 @@ FamilySigns signs_of(const WeightFile& file) {
   return signs;
 }
 
+struct Part {
+  FileTensor file;  // with the dimensions of one that the file leaves out
+  int leading_ones = 0;
+};
+
+std::string shape_in_file(const Part& part, at::IntArrayRef sizes) {
+  return shape_of(sizes.slice(static_cast<std::size_t>(part.leading_ones)));
+}
+
 // The file's tensors by the official parameter they make up, in the order of its rows.
-using Parts = std::map<std::string, std::vector<FileTensor>>;
+using Parts = std::map<std::string, std::vector<Part>>;
 
 struct Renamed {
   Parts parts;
   std::int64_t depth = 0;
 };
 
-const NameRule* rule_for(const WeightFamily& family, std::string_view pattern) {
-  const auto rule = std::ranges::find(family.rules, pattern, &NameRule::theirs);
+const NameRule* rule_for(const WeightFamily& family, const ParsedName& name) {
+  const auto rule = std::ranges::find_if(
+      family.rules, [&](const NameRule& each) { return official_name(each, name).has_value(); });
   return rule == family.rules.end() ? nullptr : &*rule;
 }
 
@@ -92,20 +129,21 @@ Renamed renamed(const WeightFamily& family, const WeightFile& file, Problems& pr
   Renamed result;
   for (const auto& [name, tensor] : file.backbone) {
     const ParsedName parse = parsed_name(name);
-    const NameRule* rule = rule_for(family, parse.pattern);
+    const NameRule* rule = rule_for(family, parse);
     if (rule == nullptr) {
       problems.add("unknown " + tensor.source);
       continue;
     }
-    auto& parts = result.parts[filled(rule->official, parse)];
+    auto& parts = result.parts[*official_name(*rule, parse)];
     parts.resize(static_cast<std::size_t>(rule->parts));
-    FileTensor& part = parts[static_cast<std::size_t>(rule->part)];
-    if (part.tensor.defined())
-      problems.add(part.source + " and " + tensor.source + " are the same parameter");
+    Part& part = parts[static_cast<std::size_t>(rule->part)];
+    if (part.file.tensor.defined())
+      problems.add(part.file.source + " and " + tensor.source + " are the same parameter");
     else if (!tensor.tensor.is_floating_point())
       problems.add(tensor.source + " is " + std::string(tensor.tensor.dtype().name()) +
                    ", must be a float type");
-    part = tensor;
+    part = {tensor, rule->leading_ones};
+    for (int i = 0; i < rule->leading_ones; ++i) part.file.tensor = part.file.tensor.unsqueeze(0);
     if (!parse.block.empty())
       result.depth = std::max<std::int64_t>(result.depth, std::stoll(parse.block) + 1);
   }
@@ -130,27 +168,61 @@ std::int64_t heads_for(const WeightFamily& family, std::int64_t embed_dim,
   return count;
 }
 
-// The side of the table of positions; whether its class token's row is missing.
+// The grid of the table of positions; whether its class token's row is missing.
 struct Table {
-  std::int64_t side = 1;
+  Grid grid{1, 1};
   bool lacks_class_row = false;
 };
 
-Table table_of(const FileTensor& positions, bool may_lack_class_row) {
+// `given`: what somebody says the grid is; without it a square.
+Table table_of(const WeightFamily& family, const Part& part, const std::optional<Grid>& given) {
+  const FileTensor& positions = part.file;
   const auto& tensor = positions.tensor;
-  if (tensor.dim() == 3 && tensor.size(0) == 1) {
-    if (const auto side = square_root(tensor.size(1) - 1); side > 0) return {side, false};
-    if (const auto side = square_root(tensor.size(1)); side > 0 && may_lack_class_row) return {side, true};
+  if (!is_table(tensor))
+    throw std::invalid_argument(
+        positions.source + " is " + shape_in_file(part, tensor.sizes()) +
+        ": positions must be a table with a row for the class token and one a patch, " +
+        (part.leading_ones > 0 ? "[" : "[1, ") + "1 + rows·columns, width]");
+  const std::int64_t length = tensor.size(1);
+  const auto grid_of = [&given](std::int64_t patches) {
+    if (given) return given->rows * given->columns == patches ? *given : Grid{};
+    const std::int64_t side = square_root(patches);
+    return Grid{side, side};
+  };
+  if (!family.class_token) {
+    if (const Grid grid = grid_of(length); grid.rows > 0) return {grid, false};
+  } else {
+    if (const Grid grid = grid_of(length - 1); grid.rows > 0) return {grid, false};
+    if (const Grid grid = grid_of(length); grid.rows > 0 && family.name == "timm-dinov2") return {grid, true};
   }
-  throw std::invalid_argument(
-      positions.source + " is " + shape_of(tensor.sizes()) +
-      ": positions must be a square table with a row for the class token, [1, 1 + side·side, width]");
+  const std::string said = positions.source + " has " + std::to_string(length) + " rows, ";
+  if (given)
+    throw std::invalid_argument(said + "but a class token and a grid of " + std::to_string(given->rows) +
+                                "x" + std::to_string(given->columns) + " patches need " +
+                                std::to_string(1 + given->rows * given->columns));
+  throw std::invalid_argument(said +
+                              "which are no square and a class token: the grid of patches, rows and columns, "
+                              "is needed, since no shape tells it");
+}
+
+// What the family's networks do otherwise than DINOv2's.
+void set_architecture(const WeightFamily& family, const Parts& parts, VisionTransformerOptions& options) {
+  options.norm_epsilon = family.norm_epsilon;
+  options.class_token = family.class_token;
+  options.patch_bias = family.patch_bias;
+  options.pre_norm = family.pre_norm;
+  options.activation = family.activation;
+  const auto first = parts.find("blocks.0.mlp.fc1.weight");
+  if (!family.has_any_hidden || first == parts.end()) return;
+  const auto& weight = first->second.front().file.tensor;
+  if (weight.dim() == 2 && weight.size(1) == options.embed_dim && weight.size(0) != 4 * options.embed_dim)
+    options.ffn_hidden = weight.size(0);
 }
 
 // Adds the class token's row of positions where the family keeps none.
 VisionTransformerOptions options_of(const WeightFamily& family, Renamed& read,
-                                    std::optional<std::int64_t> heads) {
-  const FileTensor& patches = read.parts.at(kPatchWeights).front();
+                                    std::optional<std::int64_t> heads, const std::optional<Grid>& grid) {
+  const FileTensor& patches = read.parts.at(kPatchWeights).front().file;
   const auto sizes = patches.tensor.sizes();
   if (sizes.size() != 4 || sizes[2] != sizes[3] || patches.tensor.numel() == 0)
     throw std::invalid_argument(patches.source + " is " + shape_of(sizes) +
@@ -162,24 +234,26 @@ VisionTransformerOptions options_of(const WeightFamily& family, Renamed& read,
   options.patch_size = sizes[2];
   options.depth = read.depth;
   options.heads = heads_for(family, options.embed_dim, heads);
-  options.norm_epsilon = family.norm_epsilon;
+  set_architecture(family, read.parts, options);
   const auto has = [&](std::string_view part) {
     return std::ranges::any_of(
         read.parts, [&](const auto& entry) { return entry.first.find(part) != std::string::npos; });
   };
   options.ffn = has(".mlp.w12.") ? "swiglu" : "mlp";
   if (!has(".gamma")) options.layerscale = 0;
-  if (const auto it = read.parts.find("register_tokens"); it != read.parts.end())
-    options.registers = it->second.front().tensor.dim() == 3 ? it->second.front().tensor.size(1) : 1;
+  if (const auto it = read.parts.find("register_tokens"); it != read.parts.end()) {
+    const auto& tokens = it->second.front().file.tensor;
+    options.registers = tokens.dim() == 3 ? tokens.size(1) : 1;
+  }
   Table table;
   if (const auto it = read.parts.find("pos_embed"); it != read.parts.end()) {
-    auto& positions = it->second.front();
-    table = table_of(positions, family.name == "timm-dinov2");
+    table = table_of(family, it->second.front(), grid);
+    auto& positions = it->second.front().file.tensor;
     if (table.lacks_class_row)
-      positions.tensor =
-          torch::cat({torch::zeros_like(positions.tensor.slice(1, 0, 1)), positions.tensor}, 1);
+      positions = torch::cat({torch::zeros_like(positions.slice(1, 0, 1)), positions}, 1);
   }
-  options.image_size = table.side * options.patch_size;
+  options.image_height = table.grid.rows * options.patch_size;
+  options.image_width = table.grid.columns * options.patch_size;
   const Resizing& resizing = options.registers > 0 ? family.with_registers : family.plain;
   options.interpolate_antialias = resizing.antialias;
   options.interpolate_offset = resizing.offset;
@@ -192,7 +266,7 @@ std::vector<std::string> spelled(const WeightFamily& family, const std::string& 
   const ParsedName parse = parsed_name(official);
   std::vector<std::string> names;
   for (const NameRule& rule : family.rules)
-    if (rule.official == parse.pattern) names.push_back(prefix + filled(rule.theirs, parse));
+    if (const auto theirs = their_name(rule, parse)) names.push_back(prefix + *theirs);
   if (names.empty()) names.push_back(prefix + official);
   return names;
 }
@@ -201,7 +275,7 @@ std::vector<std::string> spelled(const WeightFamily& family, const std::string& 
 TensorMap assembled(const WeightFamily& family, const VisionTransformerOptions& options, Parts parts,
                     const std::string& prefix, Problems& problems) {
   const VisionTransformer network(options, torch::kMeta);  // names and shapes, no memory
-  const auto dtype = parts.at(kPatchWeights).front().tensor.scalar_type();
+  const auto dtype = parts.at(kPatchWeights).front().file.tensor.scalar_type();
   TensorMap backbone;
   for (const auto& [name, wanted] : network.parameters()) {
     const auto it = parts.find(name);
@@ -217,27 +291,54 @@ TensorMap assembled(const WeightFamily& family, const VisionTransformerOptions& 
     const auto names = spelled(family, name, prefix);
     std::vector<torch::Tensor> tensors;
     for (std::size_t i = 0; i < it->second.size(); ++i) {
-      const FileTensor& part = it->second[i];
-      if (!part.tensor.defined())
+      const Part& part = it->second[i];
+      const auto& [source, tensor] = part.file;
+      if (!tensor.defined())
         problems.add("missing " + names[i]);
-      else if (part.tensor.sizes() != at::IntArrayRef(shape))
-        problems.add(part.source + " is " + shape_of(part.tensor.sizes()) + ", must be " + shape_of(shape));
+      else if (tensor.sizes() != at::IntArrayRef(shape))
+        problems.add(source + " is " + shape_in_file(part, tensor.sizes()) + ", must be " +
+                     shape_in_file(part, shape));
       else
-        tensors.push_back(part.tensor);
+        tensors.push_back(tensor);
     }
     if (tensors.size() == it->second.size())
       backbone.emplace(name, tensors.size() == 1 ? tensors[0] : torch::cat(tensors, 0));
     parts.erase(it);
   }
   for (const auto& [name, left] : parts)
-    for (const FileTensor& part : left)
-      if (part.tensor.defined()) problems.add("unknown " + part.source);
+    for (const Part& part : left)
+      if (part.file.tensor.defined()) problems.add("unknown " + part.file.source);
   return backbone;
+}
+
+// Names alone do not tell I-JEPA from the ViTs without class token that are SigLIP's, whose activations differ.
+void refuse_learned_positions(const WeightFile& file) {
+  const FileTensor& positions = file.backbone.at("pos_embed");
+  // Only files of ours have I-JEPA's names and a mask token.
+  if (file.backbone.contains("mask_token") || begins_as_sines_and_cosines(positions.tensor)) return;
+  throw std::invalid_argument(
+      "these are weights of a ViT without class token that is not I-JEPA: " + positions.source +
+      " is learned, I-JEPA's positions are fixed sines and cosines; what else such a network does otherwise "
+      "(SigLIP's uses the tanh form of GELU) no name tells");
 }
 
 }  // namespace
 
-RecognisedWeights recognise_weights(const TensorMap& tensors, std::optional<std::int64_t> heads) {
+std::string differences_from_dinov2(const VisionTransformerOptions& options) {
+  std::string all;
+  const auto add = [&](bool differs, const std::string& words) {
+    if (differs) all += (all.empty() ? "" : ", ") + words;
+  };
+  add(!options.class_token, "no class token");
+  add(!options.patch_bias, "no bias of the patches");
+  add(options.pre_norm, "a norm before its blocks");
+  add(options.activation == "quick_gelu", "quick GELU");
+  add(options.ffn_hidden > 0, "a feed-forward " + std::to_string(options.ffn_hidden) + " wide");
+  return all;
+}
+
+RecognisedWeights recognise_weights(const TensorMap& tensors, std::optional<std::int64_t> heads,
+                                    std::optional<Grid> grid) {
   const torch::NoGradGuard no_grad;
   std::vector<std::string> names;
   for (const auto& [name, tensor] : tensors) {
@@ -247,12 +348,13 @@ RecognisedWeights recognise_weights(const TensorMap& tensors, std::optional<std:
   }
   if (const auto refusal = refusal_of(names)) throw std::invalid_argument(*refusal);
   WeightFile file = divide_weights(tensors);
-  const WeightFamily family = family_of(signs_of(file));
-  if (family.name == "mae") {  // the decoder's, of the decoder's width
-    if (const auto it = file.backbone.find("mask_token"); it != file.backbone.end()) {
-      file.left_out.push_back(it->second.source);
-      file.backbone.erase(it);
-    }
+  const WeightFamily family = family_of(signs_of(file, grid));
+  if (family.name == "ijepa") refuse_learned_positions(file);
+  for (const std::string_view name : family.left_out) {
+    const auto it = file.backbone.find(std::string(name));
+    if (it == file.backbone.end()) continue;
+    file.left_out.push_back(it->second.source);
+    file.backbone.erase(it);
   }
   Problems problems;
   problems.add("unknown", file.unknown);
@@ -260,9 +362,10 @@ RecognisedWeights recognise_weights(const TensorMap& tensors, std::optional<std:
   Renamed read = renamed(family, file, problems);
   RecognisedWeights recognised;
   recognised.family = family.name;
-  recognised.options = options_of(family, read, heads);
+  recognised.options = options_of(family, read, heads, grid);
   recognised.backbone = assembled(family, recognised.options, std::move(read.parts), file.prefix, problems);
   problems.throw_if_any(family.name);
+  recognised.is_activation_assumed = family.is_activation_assumed;
   recognised.left_out = std::move(file.left_out);
   std::ranges::sort(recognised.left_out);
   return recognised;
@@ -271,13 +374,17 @@ RecognisedWeights recognise_weights(const TensorMap& tensors, std::optional<std:
 NamedTensors hugging_face_names(const VisionTransformer& network) {
   if (network.options().layerscale == 0)
     throw std::invalid_argument("Hugging Face's DINOv2 classes need LayerScale, and this network has none");
+  if (const auto differences = differences_from_dinov2(network.options()); !differences.empty())
+    throw std::invalid_argument("Hugging Face's DINOv2 classes cannot compute this network: it has " +
+                                differences);
   NamedTensors all;
   for (const auto& [name, tensor] : network.parameters()) {
     const ParsedName parse = parsed_name(name);
     for (const NameRule& rule : hugging_face_rules()) {
-      if (rule.official != parse.pattern) continue;
+      const auto theirs = their_name(rule, parse);
+      if (!theirs) continue;
       const std::int64_t rows = tensor.size(0) / rule.parts;
-      all.emplace_back(filled(rule.theirs, parse), tensor.narrow(0, rule.part * rows, rows));
+      all.emplace_back(*theirs, tensor.narrow(0, rule.part * rows, rows));
     }
   }
   return all;

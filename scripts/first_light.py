@@ -84,19 +84,26 @@ def artifact(graph, job, name):
 
 
 def lines_of(path):
-    return [json.loads(line) for line in open(path, encoding='utf-8')]
+    return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
 
 
-def check_run(run, problems):
-    """Every step once and in order, and a held-out loss that fell."""
+def steps_asked_for(checkpoint):
+    """The length of the run, from the options that its checkpoint carries."""
+    manifest = json.loads((checkpoint / 'manifest.json').read_text(encoding='utf-8'))
+    return manifest['state']['options']['schedule']['steps']
+
+
+def check_run(run, checkpoint, problems):
+    """Every step from the first to the last that was asked for, once and in order, and a held-out loss that fell."""
     steps = [line['step'] for line in lines_of(run / 'metrics.jsonl')]
-    if steps != list(range(steps[0], steps[0] + len(steps))) or len(steps) != len(set(steps)):
-        problems.append(f'{run}/metrics.jsonl has a gap or a step twice')
+    last = steps_asked_for(checkpoint)
+    if steps != list(range(1, last + 1)):
+        problems.append(f'{run}/metrics.jsonl has {len(steps)} lines that are not the steps 1…{last}, each once')
     heldout = lines_of(run / 'heldout.jsonl')
-    first, last = heldout[0]['loss'], heldout[-1]['loss']
-    if not last < first:
-        problems.append(f'the held-out loss of {run} did not fall: {first:.4f} → {last:.4f}')
-    return steps, first, last
+    before, after = heldout[0]['loss'], heldout[-1]['loss']
+    if not after < before:
+        problems.append(f'the held-out loss of {run} did not fall: {before:.4f} → {after:.4f}')
+    return f'{len(steps)} steps logged of {last}; held-out loss {before:.4f} → {after:.4f}'
 
 
 def check(graph, story, problems):
@@ -105,8 +112,7 @@ def check(graph, story, problems):
             f'{job["job"]}: {job["reason"]}' for job in graph['jobs'] if job['state'] != 'succeeded'))
         return
     for name in (KILLED_JOB, 'distill'):
-        steps, first, last = check_run(artifact(graph, name, 'run'), problems)
-        print(f'{name}: steps {steps[0]}…{steps[-1]} without a gap; held-out loss {first:.4f} → {last:.4f}')
+        print(f'{name}: ' + check_run(artifact(graph, name, 'run'), artifact(graph, name, 'checkpoint'), problems))
     job = job_of(graph, KILLED_JOB)
     if job['cached']:
         print(f'{KILLED_JOB}: came from the cache, nothing was killed this time')
@@ -156,4 +162,5 @@ def main():
     sys.exit(1 if problems else 0)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -107,4 +107,7 @@ Result<std::vector<CheckpointInfo>> list_checkpoints(Disk& disk, const fs::path&
 Result<std::vector<std::int64_t>> prune_checkpoints(Disk& disk, const fs::path& run_dir, std::size_t keep,
                                                     const std::vector<std::int64_t>& pinned = {});
 
+// Removes every checkpoint of a later step than `step`: a run that went back must not be resumed from what it left.
+Result<void> drop_checkpoints_after(Disk& disk, const fs::path& run_dir, std::int64_t step);
+
 }  // namespace paddock::storage

@@ -231,4 +231,13 @@ Result<std::vector<std::int64_t>> prune_checkpoints(Disk& disk, const fs::path& 
   return removed;
 }
 
+Result<void> drop_checkpoints_after(Disk& disk, const fs::path& run_dir, std::int64_t step) {
+  TRY_ASSIGN(const auto whole, list_checkpoints(disk, run_dir), "dropping checkpoints");
+  for (const auto& checkpoint : whole) {
+    if (checkpoint.step > step) TRY(discard(disk, checkpoint.path), "dropping checkpoints");
+  }
+  TRY(disk.sync_dir(checkpoints_dir(run_dir)), "dropping checkpoints");
+  return {};
+}
+
 }  // namespace paddock::storage

@@ -22,8 +22,8 @@ constexpr std::size_t kTransferBytesMax = 1u << 30;  // Linux moves at most 2 Gi
 tl::unexpected<Error> system_error(std::string_view doing, const fs::path& path, int error) {
   Code code = Code::kUnavailable;
   if (error == ENOSPC || error == EDQUOT) code = Code::kExhausted;
-  if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
-  if (error == EACCES || error == EPERM) code = Code::kDenied;
+  if (error == ENOENT || error == ENOTDIR || error == ELOOP) code = Code::kNotFound;
+  if (error == EACCES || error == EPERM || error == EROFS) code = Code::kDenied;
   if (error == EEXIST || error == ENOTEMPTY || error == EISDIR) code = Code::kConflict;
   return fail(code, "cannot " + std::string(doing) + " " + path.string() + ": " +
                         std::generic_category().message(error));
@@ -88,12 +88,20 @@ class RealWritableFile final : public WritableFile {
   bool is_dead_ = false;
 };
 
+std::int64_t modified_ns_of(const struct stat& about) {
+  return std::int64_t{about.st_mtim.tv_sec} * 1'000'000'000 + about.st_mtim.tv_nsec;
+}
+
 class RealReadableFile final : public ReadableFile {
  public:
-  RealReadableFile(fs::path path, int descriptor, std::uint64_t size)
-      : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
+  RealReadableFile(fs::path path, int descriptor, const struct stat& about)
+      : path_(std::move(path)),
+        descriptor_(descriptor),
+        size_(static_cast<std::uint64_t>(about.st_size)),
+        modified_ns_(modified_ns_of(about)) {}
 
   std::uint64_t size() const override { return size_; }
+  std::int64_t modified_ns() const override { return modified_ns_; }
 
   Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) const override {
     while (!into.empty()) {
@@ -114,6 +122,7 @@ class RealReadableFile final : public ReadableFile {
   const fs::path path_;
   const Descriptor descriptor_;
   const std::uint64_t size_;
+  const std::int64_t modified_ns_;
 };
 
 // Beside `path`, so that the rename stays within one file system; unique, so that two writers never share it.
@@ -141,7 +150,7 @@ Result<std::unique_ptr<ReadableFile>> RealDisk::open(const fs::path& path) {
     ::close(descriptor);
     return system_error("open", path, failed);
   }
-  return std::make_unique<RealReadableFile>(path, descriptor, static_cast<std::uint64_t>(about.st_size));
+  return std::make_unique<RealReadableFile>(path, descriptor, about);
 }
 
 Result<void> RealDisk::rename(const fs::path& from, const fs::path& to) {
@@ -176,6 +185,19 @@ Result<bool> RealDisk::exists(const fs::path& path) {
   if (::stat(path.c_str(), &about) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
   return system_error("look at", path, errno);
+}
+
+Result<FileFacts> RealDisk::look(const fs::path& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return system_error("look at", path, errno);
+  using Kind = FileFacts::Kind;
+  return FileFacts{.kind = S_ISREG(about.st_mode)   ? Kind::kFile
+                           : S_ISDIR(about.st_mode) ? Kind::kFolder
+                                                    : Kind::kOther,
+                   .bytes = static_cast<std::uint64_t>(about.st_size),
+                   .modified_ns = modified_ns_of(about),
+                   .device = about.st_dev,
+                   .inode = about.st_ino};
 }
 
 Result<std::vector<std::string>> RealDisk::list(const fs::path& dir) {

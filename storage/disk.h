@@ -3,8 +3,9 @@
 // is synced: bytes by WritableFile::sync, a name (created, renamed, removed) by sync_dir of its folder. The
 // functions below the classes put these pieces together in the right order; use them rather than the pieces.
 // Threads: a Disk may be used from any thread; a WritableFile has one owner; ReadableFile::read_at may run in
-// many. Errors, everywhere here: kExhausted the disk is full (ENOSPC, EDQUOT), kNotFound, kDenied, kConflict
-// the name is taken, kUnavailable anything else the system said. Messages name the path.
+// many. Errors, everywhere here: kExhausted the disk is full (ENOSPC, EDQUOT), kNotFound, kDenied (also where
+// nothing can be written, EROFS), kConflict the name is taken, kUnavailable anything else the system said
+// (EIO, ESTALE, EAGAIN: another try may help, see storage/patience.h). Messages name the path.
 #pragma once
 
 #include <cstddef>
@@ -59,10 +60,22 @@ class WritableFile {
   virtual Result<void> sync() = 0;
 };
 
+// What a path leads to, links followed.
+struct FileFacts {
+  enum class Kind { kFile, kFolder, kOther };
+  Kind kind = Kind::kOther;
+  std::uint64_t bytes = 0;       // of a file
+  std::int64_t modified_ns = 0;  // since 1970: when the bytes were last changed
+  std::uint64_t device = 0;      // together with `inode`: the same for all names of one file or folder
+  std::uint64_t inode = 0;
+};
+
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
+  // Both as they were when the file was opened.
   virtual std::uint64_t size() const = 0;
+  virtual std::int64_t modified_ns() const = 0;
   // Fills `into` from `offset`. kCorrupt: the file ends before that.
   virtual Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) const = 0;
 };
@@ -81,6 +94,8 @@ class Disk {
   // A file, or a folder with all that is in it; no error when there is none.
   virtual Result<void> remove_all(const fs::path& path) = 0;
   virtual Result<bool> exists(const fs::path& path) = 0;
+  // kNotFound: nothing is there, or a link that leads to nothing.
+  virtual Result<FileFacts> look(const fs::path& path) = 0;
   // Names (not paths) in the folder, sorted.
   virtual Result<std::vector<std::string>> list(const fs::path& dir) = 0;
 };
@@ -94,6 +109,7 @@ class RealDisk final : public Disk {
   Result<void> sync_dir(const fs::path& path) override;
   Result<void> remove_all(const fs::path& path) override;
   Result<bool> exists(const fs::path& path) override;
+  Result<FileFacts> look(const fs::path& path) override;
   Result<std::vector<std::string>> list(const fs::path& dir) override;
 };
 

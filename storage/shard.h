@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "storage/disk.h"
+#include "storage/sample_set.h"
 
 namespace paddock::storage {
 
@@ -62,20 +63,22 @@ struct Sample {
   std::map<std::string, std::vector<std::byte>, std::less<>> members;  // by extension
 };
 
-class ShardSet {
+class ShardSet final : public SampleSet {
  public:
   // Reads and checks the index. `disk` must outlive the set. kNotFound: no set, or an unfinished one.
   // kCorrupt: the index is damaged, or a shard is missing or has the wrong size.
   static Result<ShardSet> open(Disk& disk, const fs::path& dir);
-  ~ShardSet();
+  ~ShardSet() override;
   ShardSet(ShardSet&&) noexcept;
   ShardSet& operator=(ShardSet&&) noexcept;
 
-  std::uint64_t size() const;  // samples
-  const std::string& hash() const;
+  std::uint64_t size() const override;       // samples
+  const std::string& hash() const override;  // covers every byte
   // Sample i < size(), its members checked against their hashes. kCorrupt names shard and member.
   Result<Sample> read(std::uint64_t i) const;
-  std::string_view key(std::uint64_t i) const;
+  // Its member "png", or else "jpg", alone. kInvalid: it has neither.
+  Result<Bytes> read_picture(std::uint64_t i) const override;
+  std::string key(std::uint64_t i) const override;
   // Reads every shard whole and compares it with its hash.
   Result<void> verify() const;
 

@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/guarded.h"
 #include "storage/hash.h"
+#include "storage/open_files.h"
 #include "storage/shard.h"
 #include "storage/shard_index.h"
 
@@ -11,9 +11,7 @@ namespace paddock::storage {
 
 namespace {
 
-constexpr std::size_t kOpenShardsMax = 64;  // file descriptors are few, shards may be thousands
-
-using OpenShard = std::shared_ptr<const ReadableFile>;
+using OpenShard = OpenFiles::File;
 
 Error corrupt(const fs::path& path, const std::string& what) {
   return Error{Code::kCorrupt, path.string() + ": " + what};
@@ -43,7 +41,7 @@ struct ShardSet::State {
   std::string hash;
   std::vector<ShardListing> shards;
   std::vector<Entry> samples;
-  mutable Guarded<std::map<std::size_t, OpenShard>> open_shards;
+  mutable OpenFiles open_shards;
 
   // One shard's samples, from its index file.
   Result<void> load(std::size_t number) {
@@ -72,20 +70,22 @@ struct ShardSet::State {
   }
 
   Result<OpenShard> file(std::size_t number) const {
-    OpenShard known = open_shards.with([&](auto& open) -> OpenShard {
-      const auto found = open.find(number);
-      return found == open.end() ? nullptr : found->second;
-    });
-    if (known) return known;
-    TRY_ASSIGN(const OpenShard opened, open_listed(*disk, dir / shards[number].name, shards[number].bytes),
-               "reading");
-    open_shards.with([&](auto& open) {
-      // Readers that hold one keep it open; beginning anew is simpler than ageing and as good for a shuffled
-      // order.
-      if (open.size() >= kOpenShardsMax) open.clear();
-      open[number] = opened;
-    });
-    return opened;
+    return open_shards.get(
+        number, [&] { return open_listed(*disk, dir / shards[number].name, shards[number].bytes); });
+  }
+
+  Result<Bytes> read_member(const Entry& entry, const MemberListing& member) const {
+    const std::string name = entry.listing.key + "." + member.extension;
+    TRY_ASSIGN(const OpenShard from, file(entry.shard), "reading " + name);
+    Bytes bytes(member.bytes);
+    if (auto read = from->read_at(member.offset, bytes.writable()); !read) {
+      open_shards.forget(entry.shard);
+      return tl::unexpected(read.error().within("reading " + name));
+    }
+    if (xxh3_hex(bytes.view()) != member.hash)
+      return tl::unexpected(
+          corrupt(dir / shards[entry.shard].name, "member \"" + name + "\" does not have the recorded hash"));
+    return bytes;
   }
 };
 
@@ -123,7 +123,7 @@ const std::string& ShardSet::hash() const {
   return state_->hash;
 }
 
-std::string_view ShardSet::key(std::uint64_t i) const {
+std::string ShardSet::key(std::uint64_t i) const {
   PADDOCK_REQUIRE(i < size(), i, size());
   return state_->samples[i].listing.key;
 }
@@ -131,18 +131,23 @@ std::string_view ShardSet::key(std::uint64_t i) const {
 Result<Sample> ShardSet::read(std::uint64_t i) const {
   PADDOCK_REQUIRE(i < size(), i, size());
   const State::Entry& entry = state_->samples[i];
-  TRY_ASSIGN(const OpenShard file, state_->file(entry.shard), "reading sample " + entry.listing.key);
   Sample sample{.key = entry.listing.key, .members = {}};
   for (const MemberListing& member : entry.listing.members) {
-    std::vector<std::byte> bytes(member.bytes);
-    TRY(file->read_at(member.offset, bytes), "reading sample " + sample.key);
-    if (xxh3_hex(bytes) != member.hash)
-      return tl::unexpected(
-          corrupt(state_->dir / state_->shards[entry.shard].name,
-                  "member \"" + sample.key + "." + member.extension + "\" does not have the recorded hash"));
-    sample.members.emplace(member.extension, std::move(bytes));
+    TRY_ASSIGN(const Bytes bytes, state_->read_member(entry, member), "reading a sample");
+    sample.members.emplace(member.extension,
+                           std::vector<std::byte>(bytes.view().begin(), bytes.view().end()));
   }
   return sample;
+}
+
+Result<Bytes> ShardSet::read_picture(std::uint64_t i) const {
+  PADDOCK_REQUIRE(i < size(), i, size());
+  const State::Entry& entry = state_->samples[i];
+  for (const char* extension : {"png", "jpg"})
+    for (const MemberListing& member : entry.listing.members)
+      if (member.extension == extension) return state_->read_member(entry, member);
+  return fail(Code::kInvalid,
+              "sample " + entry.listing.key + " has no member png or jpg; curate the set again");
 }
 
 Result<void> ShardSet::verify() const {

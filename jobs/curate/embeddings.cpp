@@ -4,19 +4,12 @@
 #include <cmath>
 
 #include "base/check.h"
-
-// The inner product is compiled once a vector width and chosen at start; the results are the same integers.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PADDOCK_EACH_VECTOR_WIDTH \
-  __attribute__((target_clones("arch=x86-64-v4", "avx2", "default"), optimize("O3")))
-#else
-#define PADDOCK_EACH_VECTOR_WIDTH
-#endif
+#include "data/vector_clones.h"
 
 namespace paddock::curate {
 namespace {
 
-PADDOCK_EACH_VECTOR_WIDTH
+PADDOCK_INTEGER_VECTOR_CLONES
 void dot_rows(const std::int16_t* query, const std::int16_t* rows, std::size_t count, std::size_t dim,
               std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {

@@ -7,14 +7,12 @@
 
 #include "jobs/parallel_for.h"
 #include "storage/hash.h"
+#include "storage/sample_set.h"
 
 namespace paddock::curate {
 namespace fs = std::filesystem;
 
 namespace {
-
-// A picture file above this is not one; it is refused before it is read into memory.
-constexpr std::uint64_t kFileBytesMax = 256u << 20;
 
 std::vector<PoolFile> walk(const fs::path& root) {
   std::vector<PoolFile> files;
@@ -51,8 +49,8 @@ std::vector<PoolFile> list_pool(const fs::path& root, int threads) {
     file.bytes = fs::file_size(root / file.path, error);
     if (error) {
       file.refused = error.message();
-    } else if (file.bytes > kFileBytesMax) {
-      file.refused = "larger than " + std::to_string(kFileBytesMax >> 20) + " MiB";
+    } else if (file.bytes > storage::kPictureBytesMax) {
+      file.refused = "larger than " + std::to_string(storage::kPictureBytesMax >> 20) + " MiB";
     } else {
       try {
         const std::vector<std::byte> bytes = read_pool_file(root, file.path);

@@ -28,6 +28,7 @@ std::string pixel_hash(const data::Image& picture) {
   hasher.update(raw(static_cast<std::int32_t>(picture.width)));
   hasher.update(raw(static_cast<std::int32_t>(picture.height)));
   hasher.update(std::as_bytes(std::span(picture.rgb)));
+  hasher.update(std::as_bytes(std::span(picture.alpha)));
   return hasher.hex();
 }
 
@@ -100,7 +101,7 @@ PreparedPicture prepare_picture(std::span<const std::byte> file, const spec::Cur
   PreparedPicture prepared;
   data::DecodeLimits limits;
   limits.pixels_max = static_cast<std::uint64_t>(rules.pixels_max);
-  const Result<data::Image> picture = data::decode_image(file, limits);
+  const Result<data::Image> picture = data::decode_image(file, limits, rules.keep_alpha ? 4 : 3);
   if (!picture) {
     prepared.refused = picture.error().message;
     return prepared;
@@ -121,7 +122,7 @@ PreparedPicture prepare_picture(std::span<const std::byte> file, const spec::Cur
 std::string preparation_key(const spec::CurateDecode& rules) {
   return std::string(kDescriptorName) + " short side " + std::to_string(rules.max_side) + " from " +
          std::to_string(rules.min_side) + " pixels " + std::to_string(rules.pixels_max) + " aspect " +
-         std::to_string(rules.aspect_max);
+         std::to_string(rules.aspect_max) + (rules.keep_alpha ? " with alpha" : "");
 }
 
 void write_chunk(const std::filesystem::path& path, const std::string& key,

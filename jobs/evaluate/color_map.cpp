@@ -77,19 +77,20 @@ data::Image below(const std::vector<data::Image>& pictures, int gap) {
 }
 
 data::Image enlarged(const data::Image& picture, int factor) {
-  PADDOCK_REQUIRE(factor > 0, factor);
-  data::Image out;
-  out.width = picture.width * factor;
-  out.height = picture.height * factor;
-  out.rgb.reserve(static_cast<std::size_t>(out.width) * static_cast<std::size_t>(out.height) * 3);
-  for (int row = 0; row < out.height; ++row)
-    for (int column = 0; column < out.width; ++column) {
-      const auto from = (static_cast<std::size_t>(row / factor) * static_cast<std::size_t>(picture.width) +
-                         static_cast<std::size_t>(column / factor)) *
-                        3;
-      out.rgb.insert(out.rgb.end(), picture.rgb.begin() + static_cast<std::ptrdiff_t>(from),
-                     picture.rgb.begin() + static_cast<std::ptrdiff_t>(from) + 3);
-    }
+  return stretched(picture, picture.width * factor, picture.height * factor);
+}
+
+data::Image stretched(const data::Image& picture, int width, int height) {
+  PADDOCK_REQUIRE(width > 0 && height > 0, width, height);
+  const auto scaled = [](int at, int from, int to) {
+    return static_cast<int>(static_cast<std::int64_t>(at) * from / to);
+  };
+  data::Image out(width, height);
+  for (int row = 0; row < height; ++row) {
+    const std::uint8_t* from = picture.row(scaled(row, picture.height, height));
+    for (int column = 0; column < width; ++column)
+      std::copy_n(from + 3 * scaled(column, picture.width, width), 3, out.row(row) + 3 * column);
+  }
   return out;
 }
 

@@ -21,4 +21,7 @@ data::Image below(const std::vector<data::Image>& pictures, int gap);
 // Each pixel as factor × factor pixels.
 data::Image enlarged(const data::Image& picture, int factor);
 
+// width × height pixels, each that of `picture` in which its corner lies: no colours are mixed.
+data::Image stretched(const data::Image& picture, int width, int height);
+
 }  // namespace paddock::evaluate

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -44,16 +45,30 @@ json read_json(const fs::path& path) {
   return parsed;
 }
 
+struct Splits {
+  PictureSet train;
+  PictureSet test;
+};
+
 // The dataset's pictures and what they are judged by.
 struct Dataset {
   std::string hash;
   json about;
   std::vector<std::string> classes;
-  PictureSet train;
-  PictureSet test;
+  std::map<int, Splits> decoded;          // by channels, as the models need them; 3 from the beginning
   std::vector<std::uint32_t> train_rows;  // labelled
   std::vector<std::uint32_t> test_rows;
 };
+
+Splits load_splits(const spec::EvaluateOptions& options, const std::vector<std::string>& classes,
+                   int channels, int threads) {
+  const fs::path dir = options.data;
+  const EvalTransform transform{static_cast<int>(options.image_size), options.crop_ratio,
+                                options.fit == "pad"};
+  const auto seed = static_cast<std::uint64_t>(options.seed);
+  return {load_pictures(dir / "train", classes, channels, transform, false, seed, threads),
+          load_pictures(dir / "test", classes, channels, transform, true, seed, threads)};
+}
 
 Dataset load_dataset(const spec::EvaluateOptions& options, int threads) {
   Dataset dataset;
@@ -63,13 +78,10 @@ Dataset load_dataset(const spec::EvaluateOptions& options, int threads) {
   const json classes = read_json(dir / "classes.json");
   for (const json& one : classes.value("classes", json::array()))
     dataset.classes.push_back(one.at("name").get<std::string>());
-  const EvalTransform transform{static_cast<int>(options.image_size), options.crop_ratio,
-                                options.fit == "pad"};
-  const auto seed = static_cast<std::uint64_t>(options.seed);
-  dataset.train = load_pictures(dir / "train", dataset.classes, transform, false, seed, threads);
-  dataset.test = load_pictures(dir / "test", dataset.classes, transform, true, seed, threads);
-  dataset.train_rows = labelled(dataset.train);
-  dataset.test_rows = labelled(dataset.test);
+  const Splits& splits =
+      dataset.decoded.emplace(3, load_splits(options, dataset.classes, 3, threads)).first->second;
+  dataset.train_rows = labelled(splits.train);
+  dataset.test_rows = labelled(splits.test);
   if (dataset.classes.size() < 2 || dataset.train_rows.empty() || dataset.test_rows.empty())
     throw std::invalid_argument(
         "evaluate: " + options.data + " has " + std::to_string(dataset.classes.size()) + " classes, " +
@@ -101,15 +113,16 @@ FeatureTable rows_of(const FeatureTable& table, const std::vector<std::uint32_t>
 using Extract = std::function<FeatureTable(const std::vector<const data::Image*>&)>;
 
 // All features one protocol or another needs, from one pass over train and one over test and its crops.
-Judged judged_by(const Dataset& dataset, std::string name, std::string kind, const Extract& extract) {
+Judged judged_by(const Dataset& dataset, const Splits& splits, std::string name, std::string kind,
+                 const Extract& extract) {
   Judged judged;
   judged.name = std::move(name);
   judged.kind = std::move(kind);
-  judged.train = extract(squares_of(dataset.train, dataset.train_rows));
-  judged.whole = extract(squares_of(dataset.test, all_rows(dataset.test)));
+  judged.train = extract(squares_of(splits.train, dataset.train_rows));
+  judged.whole = extract(squares_of(splits.test, all_rows(splits.test)));
   judged.test = rows_of(judged.whole, dataset.test_rows);
   std::vector<const data::Image*> crops;
-  for (const data::Image& crop : dataset.test.crops) crops.push_back(&crop);
+  for (const data::Image& crop : splits.test.crops) crops.push_back(&crop);
   judged.crops = extract(crops);
   return judged;
 }
@@ -137,18 +150,28 @@ class Evaluation {
   Task task() const {
     Task task;
     task.classes = dataset_.classes;
+    const Splits& splits = dataset_.decoded.at(3);
     for (const std::uint32_t row : dataset_.train_rows)
-      task.train_labels.push_back(dataset_.train.pictures[row].label);
+      task.train_labels.push_back(splits.train.pictures[row].label);
     for (const std::uint32_t row : dataset_.test_rows) {
-      task.test_labels.push_back(dataset_.test.pictures[row].label);
-      task.test_sources.push_back(dataset_.test.pictures[row].source);
+      task.test_labels.push_back(splits.test.pictures[row].label);
+      task.test_sources.push_back(splits.test.pictures[row].source);
     }
     return task;
+  }
+
+  // Read again for a model of other channels than any before it.
+  const Splits& splits_of(const data::Normalization& normalization) {
+    const int channels = normalization.channels();
+    if (!dataset_.decoded.contains(channels))
+      dataset_.decoded.emplace(channels, load_splits(options_, dataset_.classes, channels, threads_));
+    return dataset_.decoded.at(channels);
   }
 
   ordered_json params_of(const std::string& what) const {
     ordered_json params{{"what", what}, {"image_size", options_.image_size}, {"fit", options_.fit}};
     if (options_.fit == "crop") params["crop_ratio"] = options_.crop_ratio;
+    if (options_.sides != "refuse") params["sides"] = options_.sides;
     return params;
   }
   std::string untrained_name() const { return options_.random_init_of + " at step 0"; }
@@ -156,10 +179,12 @@ class Evaluation {
   void judge_baselines();
   void judge_checkpoint(const std::string& name, const std::string& checkpoint);
   void judge_backbone(const std::string& name, const std::string& kind, model::VisionTransformer& backbone,
-                      const std::string& hash, std::int64_t step);
+                      const data::Normalization& normalization, const std::string& hash, std::int64_t step);
   ModelFigures figures_of(const std::string& name, const model::VisionTransformer& backbone,
+                          const data::Normalization& normalization,
                           const std::vector<std::vector<Scored>>& neighbours) const;
-  std::vector<NeighbourRow> neighbour_rows(const std::vector<std::vector<Scored>>& neighbours) const;
+  std::vector<NeighbourRow> neighbour_rows(const Splits& splits,
+                                           const std::vector<std::vector<Scored>>& neighbours) const;
   std::string write();
 
   const spec::EvaluateOptions& options_;
@@ -174,10 +199,11 @@ class Evaluation {
 
 void Evaluation::judge_baselines() {
   report_.progress({{"phase", "baselines"}});
-  Judged pixels = judged_by(dataset_, "raw pixels", "baseline", raw_pixels);
+  const Splits& splits = dataset_.decoded.at(3);
+  Judged pixels = judged_by(dataset_, splits, "raw pixels", "baseline", raw_pixels);
   pixels.params = params_of("32x32 means, mean-free");
   protocols_->judge(pixels);
-  Judged colors = judged_by(dataset_, "colour histogram", "baseline", color_histogram);
+  Judged colors = judged_by(dataset_, splits, "colour histogram", "baseline", color_histogram);
   colors.params = params_of("4x4x4 RGB cells");
   protocols_->judge(colors);
 }
@@ -190,30 +216,32 @@ void Evaluation::judge_checkpoint(const std::string& name, const std::string& ch
     const json run_options = loaded.state.value("options", json::object());
     model::VisionTransformer untrained(loaded.network->options());
     untrained.initialize(static_cast<std::uint64_t>(run_options.value("seed", std::int64_t{0})));
-    judge_backbone(untrained_name(), "untrained", untrained, "", -1);
+    judge_backbone(untrained_name(), "untrained", untrained, loaded.normalization, "", -1);
   }
-  judge_backbone(name, "model", *loaded.network, loaded.hash, step);
+  judge_backbone(name, "model", *loaded.network, loaded.normalization, loaded.hash, step);
 }
 
 void Evaluation::judge_backbone(const std::string& name, const std::string& kind,
-                                model::VisionTransformer& backbone, const std::string& hash,
-                                std::int64_t step) {
+                                model::VisionTransformer& backbone, const data::Normalization& normalization,
+                                const std::string& hash, std::int64_t step) {
+  const Splits& splits = splits_of(normalization);
+  backbone.set_side_policy(model::side_policy_of(options_.sides));
   const torch::ScalarType compute = jobs::choose_compute_type(options_.precision, torch::kCPU);
   backbone.set_compute_type(compute);
   const auto begun = std::chrono::steady_clock::now();
-  const std::size_t total = dataset_.train_rows.size() + 2 * dataset_.test.pictures.size();
+  const std::size_t total = dataset_.train_rows.size() + 2 * splits.test.pictures.size();
   std::size_t before = 0;
   const Extract extract = [&](const std::vector<const data::Image*>& pictures) {
     FeatureTable table = features_of(
-        backbone, pictures, options_.features, static_cast<std::size_t>(options_.batch), threads_,
-        [&](std::size_t done) {
+        backbone, normalization, pictures, options_.features, static_cast<std::size_t>(options_.batch),
+        threads_, [&](std::size_t done) {
           jobs::throw_if_stop_requested();
           report_.progress({{"phase", "features of " + name}, {"step", before + done}, {"steps", total}});
         });
     before += pictures.size();
     return table;
   };
-  Judged judged = judged_by(dataset_, name, kind, extract);
+  Judged judged = judged_by(dataset_, splits, name, kind, extract);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   judged.checkpoint_hash = hash;
   judged.step = step;
@@ -225,34 +253,36 @@ void Evaluation::judge_backbone(const std::string& name, const std::string& kind
       {"feature_seconds", seconds}, {"pictures", total}, {"images_s", static_cast<double>(total) / seconds}};
   // Maps in float32 whatever the features were computed in: they are few.
   backbone.set_compute_type(torch::kFloat32);
-  if (kind == "model") figures_.push_back(figures_of(name, backbone, neighbours));
+  if (kind == "model") figures_.push_back(figures_of(name, backbone, normalization, neighbours));
 }
 
 ModelFigures Evaluation::figures_of(const std::string& name, const model::VisionTransformer& backbone,
+                                    const data::Normalization& normalization,
                                     const std::vector<std::vector<Scored>>& neighbours) const {
+  const Splits& splits = dataset_.decoded.at(normalization.channels());
   ModelFigures figures;
   figures.model = name;
   // The same pictures for every model: the first of the test split, whose order is a keyed permutation.
   std::vector<const data::Image*> shown;
   for (std::size_t i = 0; i < dataset_.test_rows.size() && i < static_cast<std::size_t>(options_.pictures);
        ++i) {
-    const Picture& picture = dataset_.test.pictures[dataset_.test_rows[i]];
-    figures.attention.push_back(attention_of(backbone, picture.square, picture.source));
+    const Picture& picture = splits.test.pictures[dataset_.test_rows[i]];
+    figures.attention.push_back(attention_of(backbone, normalization, picture.square, picture.source));
     shown.push_back(&picture.square);
   }
-  figures.components = components_of(backbone, shown);
-  figures.neighbours = neighbour_rows(neighbours);
+  figures.components = components_of(backbone, normalization, shown);
+  figures.neighbours = neighbour_rows(splits, neighbours);
   return figures;
 }
 
 std::vector<NeighbourRow> Evaluation::neighbour_rows(
-    const std::vector<std::vector<Scored>>& neighbours) const {
+    const Splits& splits, const std::vector<std::vector<Scored>>& neighbours) const {
   std::vector<NeighbourRow> rows;
   for (std::size_t q = 0; q < neighbours.size() && q < kNeighbourRows; ++q) {
-    const Picture& query = dataset_.test.pictures[dataset_.test_rows[q]];
+    const Picture& query = splits.test.pictures[dataset_.test_rows[q]];
     NeighbourRow row{query.square, dataset_.classes[static_cast<std::size_t>(query.label)], {}};
     for (std::size_t i = 0; i < neighbours[q].size() && i < kNeighboursShown; ++i) {
-      const Picture& found = dataset_.train.pictures[dataset_.train_rows[neighbours[q][i].row]];
+      const Picture& found = splits.train.pictures[dataset_.train_rows[neighbours[q][i].row]];
       row.found.push_back({found.square, dataset_.classes[static_cast<std::size_t>(found.label)],
                            neighbours[q][i].similarity, found.label == query.label});
     }

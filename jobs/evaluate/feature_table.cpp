@@ -3,19 +3,12 @@
 #include <cmath>
 
 #include "base/check.h"
-
-// Compiled for wide vectors too and chosen at start; the partial sums are the same ones, so the bits are as
-// well.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PADDOCK_EACH_VECTOR_WIDTH __attribute__((target_clones("avx2", "default"), optimize("O3")))
-#else
-#define PADDOCK_EACH_VECTOR_WIDTH
-#endif
+#include "data/vector_clones.h"
 
 namespace paddock::evaluate {
 namespace {
 
-PADDOCK_EACH_VECTOR_WIDTH
+PADDOCK_VECTOR_CLONES
 void dot_rows(const float* query, const float* rows, std::size_t count, std::size_t dim, float* out) {
   constexpr std::size_t kLanes =
       32;  // independent partial sums, which the compiler keeps in vector registers

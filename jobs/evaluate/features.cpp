@@ -1,4 +1,4 @@
-// Letters: B pictures, C channels, S side, N patches a picture, D width, H heads, R registers.
+// Letters: B pictures, C channels, H W pixels, N patches a picture, D width, R registers; of attention H heads.
 #include "jobs/evaluate/features.h"
 
 #include <torch/types.h>
@@ -23,12 +23,29 @@ std::vector<float> floats_of(const torch::Tensor& tensor) {
   return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
 }
 
-int patches_a_side(const model::VisionTransformer& backbone, const data::Image& picture) {
-  const auto patch = static_cast<int>(backbone.options().patch_size);
-  if (picture.width % patch != 0)
-    throw std::invalid_argument("evaluate: image_size " + std::to_string(picture.width) +
-                                " is no multiple of the model's patch " + std::to_string(patch));
-  return picture.width / patch;
+using Pictures = std::vector<const data::Image*>;
+
+model::Grid grid_of(const model::VisionTransformer& backbone, const data::Image& picture) {
+  return backbone.grid_of(picture.height, picture.width);
+}
+
+bool are_of_one_size(const data::Image& a, const data::Image& b) {
+  return a.width == b.width && a.height == b.height;
+}
+
+// Runs of pictures of one size, at most `batch` each: where the first of each is, and the end.
+std::vector<std::size_t> batches_of(const Pictures& pictures, std::size_t batch) {
+  std::vector<std::size_t> starts;
+  for (std::size_t i = 0; i < pictures.size(); ++i)
+    if (starts.empty() || i - starts.back() == batch || !are_of_one_size(*pictures[i], *pictures[i - 1]))
+      starts.push_back(i);
+  starts.push_back(pictures.size());
+  return starts;
+}
+
+Pictures between(const Pictures& pictures, std::size_t first, std::size_t end) {
+  return {pictures.begin() + static_cast<std::ptrdiff_t>(first),
+          pictures.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
 // The top `count` principal directions of rows, [D, count], and each one's share of the variance.
@@ -42,11 +59,12 @@ std::pair<torch::Tensor, torch::Tensor> principal_directions(const torch::Tensor
           values_D.slice(0, -count).flip(0) / values_D.sum().clamp_min(1e-30)};
 }
 
-// 1 on the outermost patches of each picture, [B·N].
-torch::Tensor border_of(std::int64_t pictures, std::int64_t side) {
-  torch::Tensor border_SS = torch::ones({side, side}, torch::kBool);
-  if (side > 2) border_SS.slice(0, 1, side - 1).slice(1, 1, side - 1).fill_(false);
-  return border_SS.flatten().repeat({pictures});
+// 1 on the outermost patches of a picture, [N].
+torch::Tensor border_of(model::Grid grid) {
+  torch::Tensor border = torch::ones({grid.rows, grid.columns}, torch::kBool);
+  if (grid.rows > 2 && grid.columns > 2)
+    border.slice(0, 1, grid.rows - 1).slice(1, 1, grid.columns - 1).fill_(false);
+  return border.flatten();
 }
 
 torch::Tensor foreground_of(const torch::Tensor& first_component_N, const torch::Tensor& border_N) {
@@ -75,10 +93,20 @@ torch::Tensor colors_of(const torch::Tensor& tokens_ND, const torch::Tensor& for
 }
 
 std::int64_t components_a_picture(const model::VisionTransformer& backbone, const std::string& features,
-                                  std::int64_t side) {
+                                  const Pictures& pictures) {
   const std::int64_t width = backbone.options().embed_dim;
-  if (features == "patches") return side * side * width;
-  return features == "cls_patchmean" ? 2 * width : width;
+  if (features != "patches") return features == "cls_patchmean" ? 2 * width : width;
+  const model::Grid first = pictures.empty() ? model::Grid{} : grid_of(backbone, *pictures.front());
+  for (const data::Image* picture : pictures) {
+    const model::Grid grid = grid_of(backbone, *picture);
+    if (grid != first)
+      throw std::invalid_argument(
+          "patches make one table only where every picture has the same grid of them, and "
+          "there are " +
+          std::to_string(first.rows) + " x " + std::to_string(first.columns) + " and " +
+          std::to_string(grid.rows) + " x " + std::to_string(grid.columns));
+  }
+  return first.rows * first.columns * width;
 }
 
 // What a picture's row is made of, [B, components_a_picture].
@@ -92,36 +120,37 @@ torch::Tensor rows_of(const model::Features& out, const std::string& features) {
 
 }  // namespace
 
-torch::Tensor as_batch_BCHW(const std::vector<const data::Image*>& pictures) {
+torch::Tensor as_batch_BCHW(const Pictures& pictures, const data::Normalization& normalization) {
   PADDOCK_REQUIRE(!pictures.empty());
-  const std::int64_t side = pictures.front()->width;
-  torch::Tensor batch_BCHW = torch::empty({static_cast<std::int64_t>(pictures.size()), 3, side, side});
+  const data::Image& first = *pictures.front();
+  torch::Tensor batch_BCHW = torch::empty(
+      {static_cast<std::int64_t>(pictures.size()), normalization.channels(), first.height, first.width});
   float* out = batch_BCHW.data_ptr<float>();
   for (const data::Image* picture : pictures) {
-    PADDOCK_REQUIRE(picture->width == side && picture->height == side, picture->width, picture->height, side);
-    data::normalize(*picture, {}, out);
-    out += 3 * side * side;
+    PADDOCK_REQUIRE(are_of_one_size(*picture, first), picture->width, picture->height, first.width,
+                    first.height);
+    data::normalize(*picture, normalization, out);
+    out += batch_BCHW.stride(0);
   }
   return batch_BCHW;
 }
 
-FeatureTable features_of(const model::VisionTransformer& backbone,
-                         const std::vector<const data::Image*>& pictures, const std::string& features,
-                         std::size_t batch, int threads, const std::function<void(std::size_t)>& progress) {
+FeatureTable features_of(const model::VisionTransformer& backbone, const data::Normalization& normalization,
+                         const Pictures& pictures, const std::string& features, std::size_t batch,
+                         int threads, const std::function<void(std::size_t)>& progress) {
   const OneThread one_thread_a_batch;
-  const std::int64_t side = pictures.empty() ? 0 : patches_a_side(backbone, *pictures.front());
+  for (const data::Image* picture : pictures)
+    grid_of(backbone, *picture);  // refuses before anything is computed
   FeatureTable table;
-  table.dim = static_cast<std::size_t>(components_a_picture(backbone, features, side));
+  table.dim = static_cast<std::size_t>(components_a_picture(backbone, features, pictures));
   table.values.resize(pictures.size() * table.dim);
   Guarded<std::size_t> done(0);
-  jobs::parallel_for((pictures.size() + batch - 1) / batch, threads, [&](std::size_t number) {
+  const std::vector<std::size_t> starts = batches_of(pictures, batch);
+  jobs::parallel_for(starts.size() - 1, threads, [&](std::size_t number) {
     const torch::InferenceMode inference;  // holds for its thread only
-    const std::size_t first = number * batch;
-    const std::size_t count = std::min(batch, pictures.size() - first);
-    const std::vector<const data::Image*> members(
-        pictures.begin() + static_cast<std::ptrdiff_t>(first),
-        pictures.begin() + static_cast<std::ptrdiff_t>(first + count));
-    const model::Features out = backbone.forward_features(as_batch_BCHW(members));
+    const std::size_t first = starts[number], count = starts[number + 1] - first;
+    const model::Features out =
+        backbone.forward_features(as_batch_BCHW(between(pictures, first, first + count), normalization));
     const std::vector<float> rows = floats_of(rows_of(out, features));
     PADDOCK_CHECK(rows.size() == count * table.dim, rows.size(), count, table.dim);
     std::copy(rows.begin(), rows.end(),
@@ -131,13 +160,13 @@ FeatureTable features_of(const model::VisionTransformer& backbone,
   return table;
 }
 
-AttentionRow attention_of(const model::VisionTransformer& backbone, const data::Image& picture,
-                          const std::string& source) {
+AttentionRow attention_of(const model::VisionTransformer& backbone, const data::Normalization& normalization,
+                          const data::Image& picture, const std::string& source) {
   const torch::InferenceMode inference;
-  const int side = patches_a_side(backbone, picture);
+  const auto columns = static_cast<int>(grid_of(backbone, picture).columns);
   const model::VisionTransformerOptions& options = backbone.options();
   const torch::Tensor attention_HQT =
-      backbone.last_attention(as_batch_BCHW({&picture}))[0].to(torch::kFloat32);
+      backbone.last_attention(as_batch_BCHW({&picture}, normalization))[0].to(torch::kFloat32);
   const torch::Tensor patches_HQN = attention_HQT.slice(2, 1 + options.registers);
   AttentionRow row;
   row.picture = picture;
@@ -145,7 +174,7 @@ AttentionRow attention_of(const model::VisionTransformer& backbone, const data::
   const auto maps_of = [&](std::int64_t query) {
     std::vector<data::Image> maps;
     for (std::int64_t head = 0; head < patches_HQN.size(0); ++head)
-      maps.push_back(heat_map(floats_of(patches_HQN[head][query]), side));
+      maps.push_back(heat_map(floats_of(patches_HQN[head][query]), columns));
     return maps;
   };
   row.cls_heads = maps_of(0);
@@ -154,17 +183,16 @@ AttentionRow attention_of(const model::VisionTransformer& backbone, const data::
 }
 
 ComponentsRow components_of(const model::VisionTransformer& backbone,
-                            const std::vector<const data::Image*>& pictures) {
+                            const data::Normalization& normalization, const Pictures& pictures) {
   ComponentsRow row;
   if (pictures.empty()) return row;
   const torch::InferenceMode inference;
-  const std::int64_t side = patches_a_side(backbone, *pictures.front());
-  std::vector<torch::Tensor> tokens;
-  for (std::size_t first = 0; first < pictures.size(); first += kPicturesAPass) {
-    const std::size_t end = std::min(first + kPicturesAPass, pictures.size());
-    const std::vector<const data::Image*> members(pictures.begin() + static_cast<std::ptrdiff_t>(first),
-                                                  pictures.begin() + static_cast<std::ptrdiff_t>(end));
-    const model::Features out = backbone.forward_features(as_batch_BCHW(members));
+  std::vector<torch::Tensor> tokens, borders;
+  for (const data::Image* picture : pictures) borders.push_back(border_of(grid_of(backbone, *picture)));
+  const std::vector<std::size_t> starts = batches_of(pictures, kPicturesAPass);
+  for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+    const model::Features out =
+        backbone.forward_features(as_batch_BCHW(between(pictures, starts[i], starts[i + 1]), normalization));
     tokens.push_back(out.patches_BND.to(torch::kFloat32).flatten(0, 1));
   }
   const torch::Tensor tokens_ND = torch::cat(tokens);
@@ -172,15 +200,14 @@ ComponentsRow components_of(const model::VisionTransformer& backbone,
   const auto [directions_D1, shares_1] = principal_directions(centred_ND, 1);
   row.explained = shares_1[0].item<double>();
   const torch::Tensor first_N = torch::mm(centred_ND.to(torch::kFloat64), directions_D1).flatten();
-  const torch::Tensor foreground_N =
-      foreground_of(first_N, border_of(static_cast<std::int64_t>(pictures.size()), side));
+  const torch::Tensor foreground_N = foreground_of(first_N, torch::cat(borders));
   const torch::Tensor colors_N3 = colors_of(tokens_ND, foreground_N).contiguous();
   const std::uint8_t* colors = colors_N3.data_ptr<std::uint8_t>();
   for (const data::Image* picture : pictures) {
-    data::Image map;
-    map.width = map.height = static_cast<int>(side);
-    map.rgb.assign(colors, colors + side * side * 3);
-    colors += side * side * 3;
+    const model::Grid grid = grid_of(backbone, *picture);
+    data::Image map(static_cast<int>(grid.columns), static_cast<int>(grid.rows));
+    std::copy_n(colors, map.rgb.size(), map.rgb.begin());
+    colors += map.rgb.size();
     row.pictures.push_back(*picture);
     row.components.push_back(std::move(map));
   }

@@ -51,7 +51,8 @@ data::Image random_crop_square(const data::Image& picture, int image_size, std::
 }
 
 PictureSet load_pictures(const std::filesystem::path& dir, const std::vector<std::string>& classes,
-                         const EvalTransform& transform, bool with_crops, std::uint64_t seed, int threads) {
+                         int channels, const EvalTransform& transform, bool with_crops, std::uint64_t seed,
+                         int threads) {
   PADDOCK_REQUIRE(transform.image_size > 0 && transform.crop_ratio > 0);
   storage::RealDisk disk;
   const storage::ShardSet shards =
@@ -61,15 +62,12 @@ PictureSet load_pictures(const std::filesystem::path& dir, const std::vector<std
   if (with_crops) set.crops.resize(shards.size());
   jobs::parallel_for(shards.size(), threads, [&](std::size_t i) {
     const storage::Sample sample = jobs::value_or_throw(shards.read(i), "reading the dataset");
-    const auto file = std::find_if(sample.members.begin(), sample.members.end(), [](const auto& member) {
-      return member.first == "png" || member.first == "jpg";
-    });
     const auto about = sample.members.find("json");
-    if (file == sample.members.end() || about == sample.members.end())
-      throw std::runtime_error("evaluate: sample " + sample.key + " of " + dir.string() +
-                               " lacks its picture or its JSON");
+    if (about == sample.members.end())
+      throw std::runtime_error("evaluate: sample " + sample.key + " of " + dir.string() + " lacks its JSON");
+    const storage::Bytes file = jobs::value_or_throw(shards.read_picture(i), "reading the dataset");
     const data::Image picture =
-        jobs::value_or_throw(data::decode_image(file->second, {}), "decoding " + sample.key);
+        jobs::value_or_throw(data::decode_image(file.view(), {}, channels), "decoding " + sample.key);
     Picture& out = set.pictures[i];
     out.label = label_index(std::string(storage::text_of(about->second)), classes, out.source);
     out.square = square_of(picture, transform);

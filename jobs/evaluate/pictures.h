@@ -37,10 +37,11 @@ data::Image square_of(const data::Image& picture, const EvalTransform& transform
 data::Image random_crop_square(const data::Image& picture, int image_size, std::uint64_t seed,
                                std::uint64_t position);
 
-// All pictures of the split in `dir` (a shard set), in its order. `classes` maps labels to indices.
-// Throws std::runtime_error for a damaged set.
+// All pictures of the split in `dir` (a shard set), in its order, decoded to `channels` (data/decode.h). `classes` maps
+// labels to indices. Throws std::runtime_error for a damaged set.
 PictureSet load_pictures(const std::filesystem::path& dir, const std::vector<std::string>& classes,
-                         const EvalTransform& transform, bool with_crops, std::uint64_t seed, int threads);
+                         int channels, const EvalTransform& transform, bool with_crops, std::uint64_t seed,
+                         int threads);
 
 // Positions of the pictures that have a label.
 std::vector<std::uint32_t> labelled(const PictureSet& set);

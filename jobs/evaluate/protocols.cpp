@@ -14,12 +14,11 @@ using nlohmann::ordered_json;
 
 namespace {
 
-// File names from names given by people.
-std::string file_name(const std::string& name) {
-  std::string out;
-  for (const char c : name)
-    out += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' ? c : '_';
-  return out;
+// Models' names are file names already (jobs/spec/evaluate.cpp). Those of baselines and untrained models have spaces, for
+// which a '+' stands here: no two names share a file.
+std::string file_name(std::string name) {
+  std::replace(name.begin(), name.end(), ' ', '+');
+  return name;
 }
 
 }  // namespace
@@ -108,15 +107,15 @@ void Protocols::compare(const std::string& model, const std::string& against) {
   Record record;
   record.model = model;
   record.kind = "model";
-  for (const Record& one : results_.records)
-    if (one.model == model) {
-      record.checkpoint_hash = one.checkpoint_hash;
-      record.step = one.step;
-    }
+  const Record* answers = find_record(results_, model, "knn", "top1", k);
+  PADDOCK_CHECK(answers != nullptr, model, k);
+  record.checkpoint_hash = answers->checkpoint_hash;
+  record.step = answers->step;
   record.split = "test";
   record.n = first.size();
   record.protocol = "paired";
-  record.params = {{"against", against}, {"of", "knn"}, {"k", k}};
+  record.params = {{"against", against}, {"of", "knn"}};
+  record.params.update(answers->params);
   record.details = {{"only_this", only_first}, {"only_other", only_second}};
   record.metric = "mcnemar_p";
   record.value = mcnemar_exact(only_first, only_second);

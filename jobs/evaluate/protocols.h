@@ -40,7 +40,7 @@ struct Judged {
 
 class Protocols {
  public:
-  // Predictions go to `dir`/predictions/NAME-PROTOCOL.jsonl.
+  // Predictions go to `dir`/predictions/NAME-knnK.jsonl and NAME-linear-cached.jsonl, spaces in names as '+'.
   Protocols(const spec::EvaluateOptions& options, Task task, std::filesystem::path dir, int threads);
 
   // k-NN, linear probe and retrieval of one set of features. Gives the neighbours of each test picture in

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <stdexcept>
+#include <string_view>
 
 #include "base/check.h"
 #include "jobs/spec/nearest.h"
@@ -30,6 +32,15 @@ std::string value_of(const Option& option) {
 std::size_t columns_of(const std::string& text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
+}
+
+// The number that is all of `text`.
+template <typename Number>
+std::optional<Number> number_in(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
 }
 
 void check_value(const std::string& of, const Option& option, const std::string& value) {
@@ -86,12 +97,36 @@ const std::string& Arguments::text(const std::string& name) const {
 
 std::optional<std::int64_t> Arguments::count(const std::string& name) const {
   if (!has(name)) return std::nullopt;
-  const std::string& value = text(name);
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < 1)
-    throw std::invalid_argument(name + " is '" + value + "', must be a whole number of at least 1");
+  const auto number = number_in<std::int64_t>(text(name));
+  if (!number || *number < 1)
+    throw std::invalid_argument(name + " is '" + text(name) + "', must be a whole number of at least 1");
   return number;
+}
+
+std::vector<double> Arguments::numbers(const std::string& name) const {
+  std::vector<double> all;
+  if (!has(name)) return all;
+  for (const std::string& value : list(name)) {
+    const auto number = number_in<double>(value);
+    if (!number || !std::isfinite(*number))
+      throw std::invalid_argument(name + " has '" + value + "' in it, must be numbers");
+    all.push_back(*number);
+  }
+  return all;
+}
+
+std::optional<std::pair<std::int64_t, std::int64_t>> Arguments::pair(const std::string& name) const {
+  constexpr std::int64_t kMax = 1 << 14;
+  if (!has(name)) return std::nullopt;
+  const std::string& value = text(name);
+  const auto at = value.find('x');
+  const auto first = number_in<std::int64_t>(std::string_view(value).substr(0, at));
+  const auto second =
+      number_in<std::int64_t>(at == std::string::npos ? "" : std::string_view(value).substr(at + 1));
+  if (!first || !second || *first < 1 || *second < 1 || *first > kMax || *second > kMax)
+    throw std::invalid_argument(name + " is '" + value + "', must be two whole numbers from 1 to " +
+                                std::to_string(kMax) + " with an x between, like 16x20");
+  return std::pair(*first, *second);
 }
 
 std::string help_of(const std::vector<Option>& options) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace paddock::jobs {
@@ -34,6 +35,10 @@ class Arguments {
   const std::vector<std::string>& list(const std::string& name) const;
   // A whole number of at least 1; empty when not given and without an initial value.
   std::optional<std::int64_t> count(const std::string& name) const;
+  // Finite numbers; none when not given.
+  std::vector<double> numbers(const std::string& name) const;
+  // "16x20": two whole numbers of at least 1 with an x between; empty when not given.
+  std::optional<std::pair<std::int64_t, std::int64_t>> pair(const std::string& name) const;
 
  private:
   std::map<std::string, std::vector<std::string>> values_;

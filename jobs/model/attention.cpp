@@ -14,15 +14,16 @@
 namespace paddock::jobs {
 namespace {
 
-constexpr int kGap = 4;  // white pixels between maps
+constexpr int kGap = 4;                     // white pixels between maps
+constexpr std::size_t kDecodedAtOnce = 16;  // pictures
 
 // The picture and its maps as large as itself: a row of heads for the class token, one for each register below.
-data::Image sheet_of(const evaluate::AttentionRow& attention, int patch) {
+data::Image sheet_of(const evaluate::AttentionRow& attention, const model::VisionTransformer& network) {
   data::Image blank(attention.picture.width, attention.picture.height);
   std::fill(blank.rgb.begin(), blank.rgb.end(), std::uint8_t{255});
-  const auto row_of = [patch](const data::Image& first, const std::vector<data::Image>& maps) {
+  const auto row_of = [&](const data::Image& first, const std::vector<data::Image>& maps) {
     std::vector<data::Image> cells = {first};
-    for (const data::Image& map : maps) cells.push_back(evaluate::enlarged(map, patch));
+    for (const data::Image& map : maps) cells.push_back(map_over(map, first, network));
     return evaluate::beside(cells, kGap);
   };
   std::vector<data::Image> rows = {row_of(attention.picture, attention.cls_heads)};
@@ -31,21 +32,23 @@ data::Image sheet_of(const evaluate::AttentionRow& attention, int patch) {
 }
 
 void run(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  const LoadedModel loaded = load_given_model(arguments);
-  const evaluate::EvalTransform transform = given_transform(arguments, *loaded.network);
+  const LoadedModel loaded = load_given_model(arguments, err);
+  model::VisionTransformer& network = *loaded.network;
+  const data::Normalization& normalization = normalization_of(loaded);
+  const PictureFrame frame = given_frame(arguments, network);
   const std::filesystem::path dir = arguments.text("--out");
   const PictureInputs inputs(arguments.list("--input"));
-  const std::vector<NamedPicture> pictures =
-      decode_all_squares(inputs, transform, threads_of_this_rank(), err);
-  const std::vector<std::filesystem::path> paths = png_paths(dir, pictures);
-  for (const auto& path : paths) refuse_existing(path, arguments.has("--force"));
-  const auto patch = static_cast<int>(loaded.network->options().patch_size);
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const NamedPicture& picture = pictures[i];
-    write_png_file(paths[i],
-                   sheet_of(evaluate::attention_of(*loaded.network, picture.square, picture.name), patch));
-    out << picture.name << " → " << paths[i].string() << '\n';
-  }
+  refuse_existing_pngs(dir, inputs, arguments.has("--force"));
+  PngNames names(dir);
+  const auto draw = [&](const std::vector<NamedPicture>& decoded) {
+    for (const NamedPicture& picture : decoded) {
+      const auto path = names.next(picture.name);
+      const auto attention = evaluate::attention_of(network, normalization, picture.image, picture.name);
+      write_png_file(path, sheet_of(attention, network));
+      out << picture.name << " → " << path.string() << '\n';
+    }
+  };
+  for_decoded_pictures(inputs, frame, network, kDecodedAtOnce, threads_of_this_rank(), err, draw);
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "jobs/evaluate/pictures.h"
 #include "jobs/model/arguments.h"
+#include "jobs/model/decoded_pictures.h"
 #include "jobs/model/load_weights.h"
 
 namespace paddock::jobs {
@@ -27,15 +27,20 @@ ModelCommand features_command();
 ModelCommand attention_command();
 ModelCommand pca_command();
 
-// --weights, --role and --heads, followed by `others`.
+// --weights, --role, --heads, --grid, --activation, --mean and --std, followed by `others`.
 std::vector<Option> with_weights_options(std::vector<Option> others);
-LoadedModel load_given_model(const Arguments& arguments);
+// What had to be assumed is a note on `err`.
+LoadedModel load_given_model(const Arguments& arguments, std::ostream& err);
 
-// --input, --size and --fit, followed by `others`.
+// --input, --size, --fit and --sides, followed by `others`.
 std::vector<Option> with_picture_options(std::vector<Option> others);
-// Checked against the network.
-evaluate::EvalTransform given_transform(const Arguments& arguments, const model::VisionTransformer& network);
+// Checked against the network, which gets the policy of --sides.
+PictureFrame given_frame(const Arguments& arguments, model::VisionTransformer& network);
+// Of pictures for this network. Throws std::invalid_argument when neither the weights nor --mean and --std say it, or when
+// pictures are not made of so many channels.
+const data::Normalization& normalization_of(const LoadedModel& loaded);
 
+Option sides_option();
 Option force_option();
 
 }  // namespace paddock::jobs

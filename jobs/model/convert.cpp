@@ -8,6 +8,7 @@
 #include "jobs/model/commands.h"
 #include "jobs/model/hugging_face.h"
 #include "jobs/model/output_files.h"
+#include "jobs/model_checkpoint.h"
 #include "jobs/value_or_throw.h"
 #include "model/weight_names.h"
 #include "storage/disk.h"
@@ -57,7 +58,7 @@ void say_what_is_lost(const model::VisionTransformerOptions& options, const Posi
     text << "offset " << rule.offset << (rule.antialias ? ", antialiased" : ", not antialiased");
     return text.str();
   };
-  err << "note: at sizes other than " << options.image_size
+  err << "note: at sizes other than " << options.image_height << " × " << options.image_width
       << " pixels this model's positions are resized with " << described(own)
       << "; readers of the new files use " << described(of_readers) << ", and differ a little there\n";
 }
@@ -72,16 +73,26 @@ void check_out(const std::string& to, const fs::path& out, bool force) {
   }
   if (fs::exists(out) && !fs::is_directory(out))
     throw std::invalid_argument(out.string() + ": is a file, where a folder is to be written");
-  for (const char* name : {"config.json", "model.safetensors"}) refuse_existing(out / name, force);
+  for (const char* name : {"config.json", "model.safetensors", "preprocessor_config.json"})
+    refuse_existing(out / name, force);
 }
 
-void write_official(const model::VisionTransformer& network, const fs::path& out, const Dtype& dtype,
-                    std::ostream& err) {
+void write_official(const LoadedModel& loaded, const fs::path& out, const Dtype& dtype, std::ostream& err) {
+  const model::VisionTransformer& network = *loaded.network;
   const model::VisionTransformerOptions& options = network.options();
   write_tensor_file(out, as_type(network.parameters(), dtype.type), kMetadata);
   const bool has_registers = options.registers > 0;
-  say_what_is_lost(options, {has_registers, has_registers ? 0 : .1}, err);
-  if (options.layerscale == 0)
+  const std::string differences = model::differences_from_dinov2(options);
+  if (!differences.empty()) {
+    err << "note: the official code cannot compute this model: it has " << differences
+        << "; `paddock-run model` can"
+        << (options.activation == "gelu" ? "" : ", with --activation " + options.activation) << '\n';
+    // As it is read again: by CLIP's rule in timm, by I-JEPA's in transformers.
+    say_what_is_lost(options, {options.pre_norm, 0}, err);
+  } else {
+    say_what_is_lost(options, {has_registers, has_registers ? 0 : .1}, err);
+  }
+  if (options.layerscale == 0 && differences.empty())
     err << "note: this model has no LayerScale; the official code has to be built without it, "
            "init_values=None\n";
   constexpr double kOfficialEpsilon = 1e-6;
@@ -91,15 +102,33 @@ void write_official(const model::VisionTransformer& network, const fs::path& out
   if (options.embed_dim != 64 * options.heads)
     err << "note: the new file does not say that there are " << options.heads
         << " heads; its readers have to be told\n";
+  if (const model::Grid grid = network.own_grid(); grid.rows != grid.columns)
+    err << "note: the new file does not say that its positions are a table of " << grid.rows << " × "
+        << grid.columns << "; --grid " << grid.rows << "x" << grid.columns
+        << " has to be told to its readers\n";
+  if (loaded.normalization && *loaded.normalization != data::Normalization{})
+    err << "note: the new file does not say that pixels are normalised by "
+        << normalization_to_json(*loaded.normalization).dump() << "; its readers have to be told\n";
 }
 
 // config.json comes last and goes first: a folder that has one is whole.
-void write_hugging_face(const model::VisionTransformer& network, const fs::path& out, const Dtype& dtype,
+void write_hugging_face(const LoadedModel& loaded, const fs::path& out, const Dtype& dtype,
                         std::ostream& err) {
+  const model::VisionTransformer& network = *loaded.network;
+  const model::Grid grid = network.own_grid();
+  if (grid.rows != grid.columns)
+    throw std::invalid_argument("the table of positions is " + std::to_string(grid.rows) + " × " +
+                                std::to_string(grid.columns) +
+                                ", and Hugging Face's DINOv2 classes compute only "
+                                "with a square one; --to official holds any");
   const model::NamedTensors tensors = as_type(model::hugging_face_names(network), dtype.type);
   storage::RealDisk disk;
   value_or_throw(disk.remove_all(out / "config.json"), "overwriting the model");
+  value_or_throw(disk.remove_all(out / "preprocessor_config.json"), "overwriting the model");
   write_tensor_file(out / "model.safetensors", tensors, kMetadata);
+  if (loaded.normalization)
+    write_text_file(out / "preprocessor_config.json",
+                    hugging_face_preprocessor(*loaded.normalization).dump(2) + "\n");
   write_text_file(out / "config.json",
                   hugging_face_config(network.options(), dtype.torch_name).dump(2) + "\n");
   say_what_is_lost(network.options(), hugging_face_position_rule(network.options().registers), err);
@@ -111,11 +140,11 @@ void run(const Arguments& arguments, std::ostream& out, std::ostream& err) {
   const fs::path path = arguments.text("--out");
   check_out(to, path, arguments.has("--force"));
   const Dtype& dtype = given_dtype(arguments);
-  const LoadedModel loaded = load_given_model(arguments);
+  const LoadedModel loaded = load_given_model(arguments, err);
   if (to == "official")
-    write_official(*loaded.network, path, dtype, err);
+    write_official(loaded, path, dtype, err);
   else
-    write_hugging_face(*loaded.network, path, dtype, err);
+    write_hugging_face(loaded, path, dtype, err);
   if (!loaded.left_out.empty())
     err << "note: " << loaded.left_out.size()
         << " things in the source are not the backbone's and were left out; `model info` names them\n";

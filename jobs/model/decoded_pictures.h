@@ -1,7 +1,8 @@
-// jobs/model/decoded_pictures.h – pictures as the squares a backbone takes, and what could not be decoded said aloud.
-// Threads: one caller; the decoding is shared out.
+// jobs/model/decoded_pictures.h – pictures as a backbone takes them, and what could not be decoded said
+// aloud. Threads: one caller; the decoding is shared out.
 #pragma once
 
+#include <functional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -15,21 +16,34 @@ namespace paddock::jobs {
 
 struct NamedPicture {
   std::string name;
-  data::Image square;
+  data::Image image;
 };
 
-// Throws std::invalid_argument when the network cannot take RGB squares of that size, and says which sizes it takes.
-void require_size_fits(const model::VisionTransformerOptions& network, std::int64_t image_size);
+// What a picture becomes before a network sees it.
+struct PictureFrame {
+  evaluate::EvalTransform square;
+  bool is_whole = false;  // not a square: all of it, its shorter side square.image_size long
+};
 
-// Inputs [first, first + count) that decode, in their order. Each of the others is one line on `err` and counted in
-// `undecodable`.
-std::vector<NamedPicture> decode_squares(const PictureInputs& inputs, std::size_t first, std::size_t count,
-                                         const evaluate::EvalTransform& transform, int threads,
-                                         std::ostream& err, std::size_t& undecodable);
+// Throws std::invalid_argument when the network's side policy refuses squares of that size, and says which it
+// takes.
+void require_size_fits(const model::VisionTransformer& network, std::int64_t image_size);
 
-// As decode_squares of all inputs. Throws std::runtime_error when not one of them decodes.
-std::vector<NamedPicture> decode_all_squares(const PictureInputs& inputs,
-                                             const evaluate::EvalTransform& transform, int threads,
-                                             std::ostream& err);
+// Calls `use` with the inputs that decode and whose sides the network's policy takes, in their order, at most
+// `at_once` at a time. Each of the others is one line on `err`; returns how many these are. Throws
+// std::runtime_error when all are.
+std::size_t for_decoded_pictures(const PictureInputs& inputs, const PictureFrame& frame,
+                                 const model::VisionTransformer& network, std::size_t at_once, int threads,
+                                 std::ostream& err,
+                                 const std::function<void(std::vector<NamedPicture>)>& use);
+
+// All of them in memory at once. Throws as for_decoded_pictures.
+std::vector<NamedPicture> decode_all_pictures(const PictureInputs& inputs, const PictureFrame& frame,
+                                              const model::VisionTransformer& network, int threads,
+                                              std::ostream& err);
+
+// A map of a pixel a patch, as large as the picture it was computed from and each cell where its patch was.
+data::Image map_over(const data::Image& map, const data::Image& picture,
+                     const model::VisionTransformer& network);
 
 }  // namespace paddock::jobs

@@ -23,31 +23,31 @@ constexpr std::size_t kDecodedAtOnce = 256;  // pictures: bounds what is in memo
 struct Extracted {
   evaluate::FeatureTable table;
   std::string names;  // a line a row
-  std::size_t undecodable = 0;
+  std::size_t left_out = 0;
 };
 
-Extracted extract(const model::VisionTransformer& network, const PictureInputs& inputs,
-                  const evaluate::EvalTransform& transform, const std::string& what, std::size_t batch,
-                  std::ostream& err) {
+Extracted extract(const LoadedModel& loaded, const PictureInputs& inputs, const PictureFrame& frame,
+                  const std::string& what, std::size_t batch, std::ostream& err) {
+  const model::VisionTransformer& network = *loaded.network;
+  const data::Normalization& normalization = normalization_of(loaded);
   const int threads = threads_of_this_rank();
   Extracted extracted;
-  for (std::size_t first = 0; first < inputs.size(); first += kDecodedAtOnce) {
-    const std::size_t count = std::min(kDecodedAtOnce, inputs.size() - first);
-    const std::vector<NamedPicture> decoded =
-        decode_squares(inputs, first, count, transform, threads, err, extracted.undecodable);
-    if (decoded.empty()) continue;
-    std::vector<const data::Image*> squares;
+  const auto add = [&](const std::vector<NamedPicture>& decoded) {
+    std::vector<const data::Image*> images;
     for (const NamedPicture& picture : decoded) {
-      squares.push_back(&picture.square);
+      images.push_back(&picture.image);
       extracted.names += picture.name + '\n';
     }
     const evaluate::FeatureTable rows =
-        evaluate::features_of(network, squares, what, batch, threads, [](std::size_t) {});
+        evaluate::features_of(network, normalization, images, what, batch, threads, [](std::size_t) {});
+    if (extracted.table.dim != 0 && extracted.table.dim != rows.dim)
+      throw std::invalid_argument(
+          "--what patches makes one table, and the pictures have different grids of them");
     extracted.table.dim = rows.dim;
+    extracted.table.values.reserve(inputs.size() * rows.dim);  // growing would hold all rows twice
     extracted.table.values.insert(extracted.table.values.end(), rows.values.begin(), rows.values.end());
-  }
-  if (extracted.table.size() == 0)
-    throw std::runtime_error("not one of the " + std::to_string(inputs.size()) + " pictures can be decoded");
+  };
+  extracted.left_out = for_decoded_pictures(inputs, frame, network, kDecodedAtOnce, threads, err, add);
   return extracted;
 }
 
@@ -73,18 +73,23 @@ void run(const Arguments& arguments, std::ostream& out, std::ostream& err) {
   const std::string& what = arguments.text("--what");
   check_out(path, what, arguments.has("--force"));
   const auto batch = static_cast<std::size_t>(*arguments.count("--batch"));
-  const LoadedModel loaded = load_given_model(arguments);
-  const evaluate::EvalTransform transform = given_transform(arguments, *loaded.network);
+  const LoadedModel loaded = load_given_model(arguments, err);
+  if (what == "cls_patchmean" && !loaded.network->options().class_token)
+    throw std::invalid_argument(
+        "--what cls_patchmean: this model has no class token, and --what cls is the mean of its patches");
+  const PictureFrame frame = given_frame(arguments, *loaded.network);
   const PictureInputs inputs(arguments.list("--input"));
-  Extracted extracted = extract(*loaded.network, inputs, transform, what, batch, err);
+  Extracted extracted = extract(loaded, inputs, frame, what, batch, err);
   const torch::Tensor features = as_tensor(extracted.table, what, loaded.network->options().embed_dim);
-  write_text_file(path.string() + ".txt", extracted.names);
+  FilesTogether files;
+  write_text_file(files.staged(path.string() + ".txt"), extracted.names);
   if (path.extension() == ".npy")
-    write_npy(path, extracted.table);
+    write_npy(files.staged(path), extracted.table);
   else
-    write_tensor_file(path, {{"features", features}}, {{"what", what}});
+    write_tensor_file(files.staged(path), {{"features", features}}, {{"what", what}});
+  files.publish();
   out << path.string() << ": features " << features.sizes() << " of " << extracted.table.size()
-      << " pictures, named in " << path.string() << ".txt; " << extracted.undecodable << " left out\n";
+      << " pictures, named in " << path.string() << ".txt; " << extracted.left_out << " left out\n";
 }
 
 }  // namespace

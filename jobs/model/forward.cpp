@@ -40,12 +40,13 @@ model::NamedTensors tokens_of(const model::VisionTransformer& network, const tor
           {"patches", torch::cat(patches_BND).contiguous()}};
 }
 
-void run(const Arguments& arguments, std::ostream& out, std::ostream&) {
+void run(const Arguments& arguments, std::ostream& out, std::ostream& err) {
   const torch::InferenceMode inference;
   const std::filesystem::path path = arguments.text("--out");
   refuse_existing(path, arguments.has("--force"));
   const std::int64_t batch = *arguments.count("--batch");
-  const LoadedModel loaded = load_given_model(arguments);
+  const LoadedModel loaded = load_given_model(arguments, err);
+  loaded.network->set_side_policy(model::side_policy_of(arguments.text("--sides")));
   const torch::Tensor images_BCHW = read_images(arguments.text("--images"));
   const model::NamedTensors tokens = tokens_of(*loaded.network, images_BCHW, batch);
   write_tensor_file(path, tokens, {});
@@ -68,6 +69,7 @@ ModelCommand forward_command() {
                 .about = "a .safetensors with cls [B, D], registers [B, R, D], patches "
                          "[B, N, D], all after the final norm",
                 .is_required = true},
+               sides_option(),
                {.name = "--batch", .value = "N", .about = "images a forward pass", .initial = "16"},
                force_option()}),
           run};

@@ -11,7 +11,10 @@ using Json = nlohmann::ordered_json;
 
 Json described(const std::string& path, const LoadedModel& loaded) {
   const model::VisionTransformerOptions& options = loaded.network->options();
-  const std::int64_t side = options.image_size / options.patch_size;
+  const model::Grid grid = loaded.network->own_grid();
+  Json normalization;
+  if (loaded.normalization)
+    normalization = {{"mean", loaded.normalization->mean}, {"std", loaded.normalization->std}};
   Json about = {{"path", path}, {"format", loaded.format}, {"family", loaded.family}};
   if (!loaded.checkpoint.is_null()) about["checkpoint"] = loaded.checkpoint;
   about.update(Json{{"embed_dim", options.embed_dim},
@@ -20,15 +23,23 @@ Json described(const std::string& path, const LoadedModel& loaded) {
                     {"patch_size", options.patch_size},
                     {"channels", options.channels},
                     {"registers", options.registers},
+                    {"class_token", options.class_token},
+                    {"patch_bias", options.patch_bias},
+                    {"pre_norm", options.pre_norm},
                     {"ffn", options.ffn},
+                    {"ffn_hidden", model::feed_forward_width(options)},
+                    {"activation", options.ffn == "swiglu" ? "silu" : options.activation},
+                    {"activation_assumed", loaded.is_activation_assumed},
                     {"layerscale", options.layerscale > 0},
                     {"norm_epsilon", options.norm_epsilon},
                     {"positions",
-                     {{"rows", side},
-                      {"columns", side},
-                      {"image_size", options.image_size},
+                     {{"rows", grid.rows},
+                      {"columns", grid.columns},
+                      {"image_height", options.image_height},
+                      {"image_width", options.image_width},
                       {"interpolate_antialias", options.interpolate_antialias},
                       {"interpolate_offset", options.interpolate_offset}}},
+                    {"normalization", normalization},
                     {"parameters", model::count_parameters(loaded.network->parameters())},
                     {"dtypes", loaded.dtypes},
                     {"bytes", loaded.bytes},
@@ -59,13 +70,24 @@ std::string shown(const Json& about) {
                        << checkpoint["hash"].get<std::string>();
   }
   line("width") << about["embed_dim"] << " in " << about["heads"] << " heads";
-  line("depth") << about["depth"] << " blocks, " << about["ffn"].get<std::string>() << ", "
-                << (about["layerscale"].get<bool>() ? "with" : "without")
-                << " LayerScale, LayerNorm with epsilon " << about["norm_epsilon"];
-  line("patch") << about["patch_size"] << " pixels of " << about["channels"] << " channels";
-  line("registers") << about["registers"];
-  line("positions") << positions["rows"] << " × " << positions["columns"] << " (" << positions["image_size"]
-                    << " pixels); other sizes: bicubic, offset " << positions["interpolate_offset"]
+  const auto is = [&about](const char* key) { return about[key].get<bool>(); };
+  line("depth") << about["depth"] << " blocks, " << about["ffn"].get<std::string>() << " of "
+                << about["ffn_hidden"] << " with " << about["activation"].get<std::string>()
+                << (is("activation_assumed") ? " (assumed), " : ", ")
+                << (is("layerscale") ? "with" : "without") << " LayerScale, LayerNorm with epsilon "
+                << about["norm_epsilon"] << (is("pre_norm") ? ", one before the first block too" : "");
+  line("patch") << about["patch_size"] << " pixels of " << about["channels"] << " channels"
+                << (is("patch_bias") ? "" : ", without bias");
+  line("tokens") << (is("class_token") ? "a class token, "
+                                       : "no class token, the patches' mean stands for it; ")
+                 << about["registers"] << " registers";
+  if (const Json& normalization = about["normalization"]; normalization.is_null())
+    line("normalised") << "nobody says how";
+  else
+    line("normalised") << "mean " << normalization["mean"] << ", deviation " << normalization["std"];
+  line("positions") << positions["rows"] << " × " << positions["columns"] << " (" << positions["image_height"]
+                    << " × " << positions["image_width"] << " pixels); other sizes: bicubic, offset "
+                    << positions["interpolate_offset"]
                     << (positions["interpolate_antialias"].get<bool>() ? ", antialiased" : "");
   line("parameters") << grouped(about["parameters"]);
   line("stored as");
@@ -76,8 +98,8 @@ std::string shown(const Json& about) {
   return text.str() + '\n';
 }
 
-void run(const Arguments& arguments, std::ostream& out, std::ostream&) {
-  const Json about = described(arguments.text("--weights"), load_given_model(arguments));
+void run(const Arguments& arguments, std::ostream& out, std::ostream& err) {
+  const Json about = described(arguments.text("--weights"), load_given_model(arguments, err));
   if (arguments.text("--output") == "json")
     out << about.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
   else

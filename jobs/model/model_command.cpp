@@ -94,15 +94,57 @@ std::vector<Option> with_weights_options(std::vector<Option> others) {
        .choices = {"teacher", "student"}},
       {.name = "--heads",
        .value = "N",
-       .about = "attention heads, where the file does not say; without it as in the published models"}};
+       .about = "attention heads, where the file does not say; without it as in the published models"},
+      {.name = "--grid",
+       .value = "ROWSxCOLUMNS",
+       .about = "patches that the table of positions is made for, where it is no square and the file does "
+                "not say"},
+      {.name = "--activation",
+       .about = "of the mlp of CLIP, where the file does not say; without it quick_gelu, as OpenAI's",
+       .choices = {"gelu", "quick_gelu"}},
+      {.name = "--mean",
+       .value = "NUMBER…",
+       .about = "taken from pixels in [0, 1], one a channel; without it as the weights say, or ImageNet's",
+       .is_list = true},
+      {.name = "--std",
+       .value = "NUMBER…",
+       .about = "what they are divided by then, one a channel",
+       .is_list = true}};
   options.insert(options.end(), others.begin(), others.end());
   return options;
 }
 
-LoadedModel load_given_model(const Arguments& arguments) {
-  return load_model({.path = arguments.text("--weights"),
-                     .role = arguments.has("--role") ? arguments.text("--role") : "",
-                     .heads = arguments.count("--heads")});
+LoadedModel load_given_model(const Arguments& arguments, std::ostream& err) {
+  WeightsSource source;
+  source.path = arguments.text("--weights");
+  if (arguments.has("--role")) source.role = arguments.text("--role");
+  source.heads = arguments.count("--heads");
+  if (const auto grid = arguments.pair("--grid")) source.grid = model::Grid{grid->first, grid->second};
+  if (arguments.has("--mean") || arguments.has("--std")) {
+    source.normalization = {arguments.numbers("--mean"), arguments.numbers("--std")};
+    if (const auto wrong = problem_of(*source.normalization))
+      throw std::invalid_argument("--mean and --std: " + *wrong);
+  }
+  if (arguments.has("--activation")) source.activation = arguments.text("--activation");
+  LoadedModel loaded = load_model(source);
+  if (loaded.is_activation_assumed)
+    err << "note: CLIP exists with two activations and nothing in the file says which; "
+        << loaded.network->options().activation
+        << " is assumed, as in OpenAI's models; --activation chooses\n";
+  return loaded;
+}
+
+const data::Normalization& normalization_of(const LoadedModel& loaded) {
+  const std::int64_t channels = loaded.network->options().channels;
+  if (!data::is_channel_count(channels))
+    throw std::invalid_argument("the model takes " + std::to_string(channels) +
+                                " channels, pictures have 1, 3 or 4; `model forward` takes ready tensors");
+  if (!loaded.normalization)
+    throw std::invalid_argument(
+        "the model takes " + std::to_string(channels) +
+        " channels, and its file does not say how pictures of so many are normalised: "
+        "--mean and --std are needed");
+  return *loaded.normalization;
 }
 
 std::vector<Option> with_picture_options(std::vector<Option> others) {
@@ -114,26 +156,37 @@ std::vector<Option> with_picture_options(std::vector<Option> others) {
        .is_list = true},
       {.name = "--size",
        .value = "PIXELS",
-       .about = "side of the square that the model sees, a multiple of its patch",
+       .about = "side of the square that the model sees; with --fit whole the picture's shorter side",
        .initial = "224"},
       {.name = "--fit",
-       .about = "how a picture becomes a square: its centre cut out, or white added",
+       .about =
+           "a square of its centre, a square with white added, or the whole picture in its own proportions",
        .initial = "crop",
-       .choices = {"crop", "pad"}}};
+       .choices = {"crop", "pad", "whole"}},
+      sides_option()};
   options.insert(options.end(), others.begin(), others.end());
   return options;
 }
 
-evaluate::EvalTransform given_transform(const Arguments& arguments, const model::VisionTransformer& network) {
+PictureFrame given_frame(const Arguments& arguments, model::VisionTransformer& network) {
   constexpr std::int64_t kSizeMax = 1 << 14;
   const std::int64_t size = *arguments.count("--size");
   if (size > kSizeMax)
     throw std::invalid_argument("--size " + std::to_string(size) + " is more than the " +
                                 std::to_string(kSizeMax) + " pixels allowed");
-  require_size_fits(network.options(), size);
-  return {.image_size = static_cast<int>(size),
-          .crop_ratio = kCropRatio,
-          .is_padded = arguments.text("--fit") == "pad"};
+  network.set_side_policy(model::side_policy_of(arguments.text("--sides")));
+  require_size_fits(network, size);
+  const std::string& fit = arguments.text("--fit");
+  return {
+      .square = {.image_size = static_cast<int>(size), .crop_ratio = kCropRatio, .is_padded = fit == "pad"},
+      .is_whole = fit == "whole"};
+}
+
+Option sides_option() {
+  return {.name = "--sides",
+          .about = "that the patch does not divide: refused, resized to the nearest it divides, zeros added",
+          .initial = "refuse",
+          .choices = {"refuse", "resize", "pad"}};
 }
 
 Option force_option() {

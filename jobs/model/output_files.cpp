@@ -16,7 +16,33 @@ void make_folder_of(storage::Disk& disk, const fs::path& path) {
     value_or_throw(storage::make_dirs(disk, path.parent_path()), "making the folder of the results");
 }
 
+fs::path beside(const fs::path& path) {
+  return path.string() + ".partial";
+}
+
 }  // namespace
+
+FilesTogether::~FilesTogether() {
+  for (const fs::path& path : paths_) {
+    std::error_code ignored;  // there may be none, and whoever looks sees from its name that it is no result
+    fs::remove(beside(path), ignored);
+  }
+}
+
+fs::path FilesTogether::staged(const fs::path& path) {
+  storage::RealDisk disk;
+  make_folder_of(disk, path);
+  paths_.push_back(path);
+  return beside(path);
+}
+
+void FilesTogether::publish() {
+  storage::RealDisk disk;
+  for (const fs::path& path : paths_) value_or_throw(disk.rename(beside(path), path), "writing results");
+  for (const fs::path& path : paths_)
+    value_or_throw(disk.sync_dir(path.has_parent_path() ? path.parent_path() : "."), "writing results");
+  paths_.clear();
+}
 
 void refuse_existing(const fs::path& path, bool force) {
   if (!fs::exists(path)) return;

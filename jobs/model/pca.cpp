@@ -22,24 +22,26 @@ bool is_black(const data::Image& picture) {
 }
 
 void run(const Arguments& arguments, std::ostream& out, std::ostream& err) {
-  const LoadedModel loaded = load_given_model(arguments);
-  const evaluate::EvalTransform transform = given_transform(arguments, *loaded.network);
+  const LoadedModel loaded = load_given_model(arguments, err);
+  const data::Normalization& normalization = normalization_of(loaded);
+  const PictureFrame frame = given_frame(arguments, *loaded.network);
   const std::filesystem::path dir = arguments.text("--out");
   const PictureInputs inputs(arguments.list("--input"));
+  refuse_existing_pngs(dir, inputs, arguments.has("--force"));
   const std::vector<NamedPicture> pictures =
-      decode_all_squares(inputs, transform, threads_of_this_rank(), err);
-  const std::vector<std::filesystem::path> paths = png_paths(dir, pictures);
-  for (const auto& path : paths) refuse_existing(path, arguments.has("--force"));
-  std::vector<const data::Image*> squares;
-  for (const NamedPicture& picture : pictures) squares.push_back(&picture.square);
-  const evaluate::ComponentsRow found = evaluate::components_of(*loaded.network, squares);
+      decode_all_pictures(inputs, frame, *loaded.network, threads_of_this_rank(), err);
+  std::vector<const data::Image*> images;
+  for (const NamedPicture& picture : pictures) images.push_back(&picture.image);
+  const evaluate::ComponentsRow found = evaluate::components_of(*loaded.network, normalization, images);
   if (std::all_of(found.components.begin(), found.components.end(), is_black))
     err << "note: no foreground stands out from these pictures' borders, so all components are black\n";
-  const auto patch = static_cast<int>(loaded.network->options().patch_size);
+  PngNames names(dir);
   for (std::size_t i = 0; i < pictures.size(); ++i) {
-    write_png_file(paths[i], evaluate::beside(
-                                 {pictures[i].square, evaluate::enlarged(found.components[i], patch)}, kGap));
-    out << pictures[i].name << " → " << paths[i].string() << '\n';
+    const data::Image& image = pictures[i].image;
+    const auto path = names.next(pictures[i].name);
+    write_png_file(path,
+                   evaluate::beside({image, map_over(found.components[i], image, *loaded.network)}, kGap));
+    out << pictures[i].name << " → " << path.string() << '\n';
   }
   out << "the component that separates the foreground has " << evaluate::number(100 * found.explained, 1)
       << " % of the variance\n";

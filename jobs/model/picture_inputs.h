@@ -1,7 +1,7 @@
 // jobs/model/picture_inputs.h – the pictures that a command is pointed at: files, folders, Paddock shard sets.
-// A folder's files come sorted by their path, byte by byte, links to folders not followed; a folder with index.json is a
-// shard set and gives its samples in their order. Nothing is left out here: what proves not to be a picture is the
-// reader's to report. Threads: const members from any.
+// A folder's files come sorted by their path, byte by byte; a folder with index.json is a shard set and gives its
+// samples in their order. Nothing is left out here: a link to a folder, which is not followed, and what proves not
+// to be a picture are errors of read(), for its caller to report. Threads: const members from any.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +25,18 @@ class PictureInputs {
   std::size_t size() const { return pictures_.size(); }
   // The path; of a sample the set's path and its key.
   const std::string& name(std::size_t index) const { return pictures_[index].name; }
-  // Reads and decodes. Error: why it cannot be had, without the name.
-  Result<data::Image> read(std::size_t index) const;
+  // Reads and decodes to `channels` (data/decode.h). Error: why it cannot be had, without the name.
+  Result<data::Image> read(std::size_t index, int channels) const;
 
  private:
   struct Input {
     std::string name;
     const storage::ShardSet* set = nullptr;  // null: a file of that name
     std::uint64_t sample = 0;
+    bool is_folder_link = false;
   };
 
-  void add_file(std::string path);
+  void add(Input input);
   void add_folder(const std::filesystem::path& dir);
   void add_shards(const std::filesystem::path& dir);
 

@@ -11,7 +11,10 @@ OptionTable<CurateDecode> decode_table() {
       .optional("pixels_max", &CurateDecode::pixels_max, Between{1, 1'000'000'000},
                 "refused from the header when it has more; bounds memory and time")
       .optional("aspect_max", &CurateDecode::aspect_max, Between{1, 1000},
-                "longer side / shorter side; beyond it is refused");
+                "longer side / shorter side; beyond it is refused")
+      .optional("keep_alpha", &CurateDecode::keep_alpha,
+                "keep a fourth channel and the colours under it, for networks of 4 channels; false: lay "
+                "pictures on white");
 }
 
 OptionTable<CurateDuplicates> duplicates_table() {

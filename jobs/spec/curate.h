@@ -17,6 +17,7 @@ struct CurateDecode {
   std::int64_t min_side = 16;             // pixels; smaller ones are refused
   std::int64_t pixels_max = 100'000'000;  // from the header, before decoding; larger ones are refused
   double aspect_max = 8;                  // longer side / shorter side; beyond it a picture is refused
+  bool keep_alpha = false;                // the fourth channel stays in the dataset, for networks of four
 };
 
 struct CurateDuplicates {

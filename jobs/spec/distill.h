@@ -10,9 +10,12 @@
 namespace paddock::spec {
 
 struct DistillOptions {
-  std::string data;     // dataset folder
+  std::string data;  // what is learnt from; these three as pretrain
+  std::string data_test;
+  double heldout_fraction = 0;
   std::string teacher;  // checkpoint folder of a pretraining run
   std::int64_t batch_size = 64;
+  std::int64_t shards = 0;
   std::int64_t seed = 0;
   BackboneSpec student;
   CropsSpec crops;

@@ -1,5 +1,7 @@
 #include "jobs/spec/evaluate.h"
 
+#include "base/ids.h"
+
 namespace paddock::spec {
 namespace {
 
@@ -20,14 +22,19 @@ OptionTable<EvaluateOptions> make_table() {
   return OptionTable<EvaluateOptions>()
       .required("data", &EvaluateOptions::data,
                 "dataset folder; its test split is judged, its train split is the bank")
-      .optional("models", &EvaluateOptions::models,
-                "name: checkpoint folder; the averaged (teacher) weights are judged")
+      .optional(
+          "models", &EvaluateOptions::models,
+          "name: checkpoint folder; the averaged (teacher) weights are judged. A name is " + name_allowed())
       .optional("random_init_of", &EvaluateOptions::random_init_of,
                 "one of the models: the same architecture with its initial weights is judged too and "
                 "compared against")
       .optional("runs", &EvaluateOptions::runs, "name: run folder whose loss curves are drawn")
       .optional("image_size", &EvaluateOptions::image_size, Between{8, 2048},
-                "pixels; a multiple of every model's patch")
+                "pixels; a multiple of every model's patch, unless sides allows others")
+      .optional(
+          "sides", &EvaluateOptions::sides, OneOf{"refuse", "resize", "pad"},
+          "where a model's patch does not divide image_size: refuse; resize to the nearest size that it "
+          "divides; pad with zeros at right and bottom")
       .optional("fit", &EvaluateOptions::fit, OneOf{"crop", "pad"},
                 "crop: short side to size, centre cut out; pad: white to a square, for pictures that fill "
                 "their frame")
@@ -50,6 +57,9 @@ OptionTable<EvaluateOptions> make_table() {
         if (!options.random_init_of.empty() && !options.models.contains(options.random_init_of))
           problems.push_back(
               {"random_init_of", "is '" + options.random_init_of + "', must be one of the names in models"});
+        for (const auto& [name, checkpoint] : options.models)
+          if (!is_name(name))
+            problems.push_back({join_path("models", name), "is not a name, must be " + name_allowed()});
         if (options.neighbours.empty())
           problems.push_back({"neighbours", "is empty, must hold at least one"});
       });

@@ -24,8 +24,10 @@ struct EvaluateOptions {
       models;                  // name → checkpoint folder; the averaged (teacher) weights are judged
   std::string random_init_of;  // one of the models: its architecture with its initial weights as well
   std::map<std::string, std::string> runs;  // name → run folder whose loss curves are drawn
-  std::int64_t image_size = 64;             // pixels; a multiple of every model's patch
-  std::string fit = "crop";                 // crop: the centre; pad: white to a square, nothing is lost
+  std::int64_t image_size = 64;             // pixels
+  std::string sides =
+      "refuse";  // what is done where a model's patch does not divide image_size: refuse, resize, pad
+  std::string fit = "crop";        // crop: the centre; pad: white to a square, nothing is lost
   double crop_ratio = .875;        // image_size / short side after resizing, then the centre is cut out
   std::string features = "cls";    // cls, or cls_patchmean: with the mean of the patch tokens behind it
   std::string precision = "auto";  // fp32, bf16, or auto: bf16 where the CPU multiplies it natively

@@ -14,7 +14,7 @@ struct NoOptions {};
 // `table`: a function that returns the kind's OptionTable.
 template <typename Table>
 JobKind kind(std::string name, std::string doc, std::vector<std::string> artifacts, Table table) {
-  JobKind kind{std::move(name), std::move(doc), std::move(artifacts), true, false, 1, {}, {}};
+  JobKind kind{std::move(name), std::move(doc), std::move(artifacts), true, 1, {}, {}};
   kind.resolve = [table](const Json& with) -> tl::expected<Json, Problems> {
     const auto options = table().parse(with);
     if (!options) return tl::unexpected<Problems>(options.error());
@@ -34,10 +34,13 @@ std::vector<JobKind> make_job_kinds() {
   kinds.push_back(kind("curate", "makes a dataset from a folder of pictures", {"dataset"}, curate_table));
   kinds.push_back(kind("pretrain", "raises a backbone from a dataset without labels", {"checkpoint", "run"},
                        pretrain_table));
-  kinds.back().is_layout_in_key = true;  // sums over ranks depend on their number
+  kinds.back().format_version = 2;  // 2: a function of shards, not of ranks
+  kinds.push_back(kind("adapt",
+                       "trains weights that are there already at another resolution or on other pictures",
+                       {"checkpoint", "run"}, adapt_table));
   kinds.push_back(kind("distill", "raises a smaller student by a finished teacher", {"checkpoint", "run"},
                        distill_table));
-  kinds.back().is_layout_in_key = true;
+  kinds.back().format_version = 2;
   kinds.push_back(kind("evaluate", "measures models and writes a report", {"report"}, evaluate_table));
   kinds.push_back(kind(std::string(kCommandKind), "runs any program", {}, command_table));
   kinds.back().is_cacheable = false;

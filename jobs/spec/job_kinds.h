@@ -20,7 +20,6 @@ struct JobKind {
   std::string doc;                     // one sentence
   std::vector<std::string> artifacts;  // names that references may use; empty: any, the job itself decides
   bool is_cacheable = false;           // a function of its options: equal stage keys are equal results
-  bool is_layout_in_key = false;       // the number of ranks changes the result
   std::int64_t format_version = 1;     // raised when the same options would give another result
   // `with` → options with all defaults, or every problem. References pass as text.
   std::function<tl::expected<Json, Problems>(const Json& with)> resolve;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/limits.h"
 #include "jobs/spec/nearest.h"
 
 namespace paddock::spec {
@@ -130,6 +131,10 @@ Rule<std::map<std::string, double>> number_map_rule(Rule<double> each) {
     return values;
   };
   return rule;
+}
+
+std::string name_allowed() {
+  return "letters, digits and ._- (no dot in front), at most " + std::to_string(limits::kNameBytesMax);
 }
 
 std::string shown(const Json& value) {

@@ -58,6 +58,9 @@ Rule<std::string> text_rule(std::vector<std::string> allowed);
 Rule<std::map<std::string, std::string>> text_map_rule();
 Rule<std::map<std::string, double>> number_map_rule(Rule<double> each);
 
+// What is_name (base/ids.h) takes, for people.
+std::string name_allowed();
+
 // `value` as it is shown in a message, shortened.
 std::string shown(const Json& value);
 

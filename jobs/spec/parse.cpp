@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "jobs/spec/document.h"
 #include "jobs/spec/job_kinds.h"
+#include "jobs/spec/recipes.h"
 #include "jobs/spec/references.h"
 
 namespace paddock::spec {
@@ -30,12 +31,9 @@ Rule<std::map<std::string, Json>> jobs_rule() {
   return rule;
 }
 
-const std::string kNameAllowed =
-    "letters, digits and ._- (no dot in front), at most " + std::to_string(limits::kNameBytesMax);
-
 Rule<std::string> name_rule() {
   Rule<std::string> rule = text_rule({});
-  rule.allowed = kNameAllowed;
+  rule.allowed = name_allowed();
   rule.schema["maxLength"] = limits::kNameBytesMax;
   rule.schema["pattern"] = "^[A-Za-z0-9_-][A-Za-z0-9._-]*$";
   rule.read = [](const Json& json) -> std::optional<std::string> {
@@ -141,7 +139,7 @@ class Checker {
 
   void check_job(const std::string& name, std::vector<JobSpec>& jobs) {
     const std::string path = "jobs." + name;
-    if (!is_name(name)) add(path, "is not a name, must be " + kNameAllowed);
+    if (!is_name(name)) add(path, "is not a name, must be " + name_allowed());
     const Json& json = jobs_json_[name];
     auto job = job_table().parse(json);
     if (!job) {
@@ -195,7 +193,7 @@ class Checker {
       add(path + ".with", "is not for jobs of kind command; use `command` and `environment`");
       return std::nullopt;
     }
-    auto options = kind->resolve(given);
+    auto options = resolve_options(*kind, given);
     if (!options) {
       add(path + ".with", options.error());
       return std::nullopt;
@@ -311,6 +309,10 @@ Json submission_schema() {
   Json cases = Json::array();
   for (const JobKind& kind : job_kinds()) {
     Json then{{"properties", {{"with", kind.schema()}}}, {"description", kind.doc}};
+    if (const auto names = recipe_names(kind.name); !names.empty()) {
+      then["properties"]["with"]["properties"][std::string(kRecipeKey)] = Json{
+          {"enum", names}, {"description", "options of that name lie below those given (`paddock recipes`)"}};
+    }
     if (kind.name == kCommandKind)
       then["required"] = Json::array({"command"});
     else if (kind.schema().contains("required"))

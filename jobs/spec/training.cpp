@@ -26,6 +26,30 @@ OptionTable<HeadSpec> head_table() {
       .optional("layers", &HeadSpec::layers, Between{1, 8}, "linear layers of the MLP");
 }
 
+Rule<std::int64_t> channels_rule() {
+  Rule<std::int64_t> rule;
+  rule.allowed = "1 (luma), 3 (RGB) or 4 (RGB and opacity)";
+  rule.schema = Json{{"type", "integer"}, {"enum", Json::array({1, 3, 4})}};
+  rule.read = [](const Json& json) -> std::optional<std::int64_t> {
+    if (!json.is_number_integer()) return std::nullopt;
+    const auto channels = json.get<std::int64_t>();
+    return channels == 1 || channels == 3 || channels == 4 ? std::optional(channels) : std::nullopt;
+  };
+  return rule;
+}
+
+void check_pixels(const BackboneSpec& backbone, Problems& problems) {
+  for (const auto& [key, values] :
+       {std::pair("pixel_mean", &backbone.pixel_mean), std::pair("pixel_std", &backbone.pixel_std)}) {
+    if (values->empty() ? backbone.pixel_mean.empty() == backbone.pixel_std.empty()
+                        : static_cast<std::int64_t>(values->size()) == backbone.channels)
+      continue;
+    problems.push_back({key, "has " + std::to_string(values->size()) + " numbers, must have one a channel (" +
+                                 std::to_string(backbone.channels) +
+                                 "), or be left out together with the other of pixel_mean and pixel_std"});
+  }
+}
+
 void check_scale(const std::vector<double>& scale, const char* key, Problems& problems) {
   if (scale.size() != 2 || scale[0] > scale[1] || scale[0] <= 0)
     problems.push_back({key, "must be two numbers, least and most, in (0, 1]"});
@@ -59,7 +83,15 @@ OptionTable<BackboneSpec> backbone_table() {
                 "initial gain of each branch; 0: none")
       .optional("drop_path", &BackboneSpec::drop_path, Between{0.0, 0.95},
                 "share of samples that skip a branch")
+      .optional("channels", &BackboneSpec::channels, channels_rule(),
+                "of a picture: 1 luma, 3 RGB, 4 RGB and opacity")
+      .optional(
+          "pixel_mean", &BackboneSpec::pixel_mean, Between{0.0, 1.0},
+          "taken from values in [0, 1], a number a channel; empty: ImageNet's, of a student its teacher's")
+      .optional("pixel_std", &BackboneSpec::pixel_std, Positive{},
+                "what they are divided by then, a number a channel; empty as pixel_mean")
       .check([](const BackboneSpec& backbone, Problems& problems) {
+        check_pixels(backbone, problems);
         if (backbone.arch == "custom" && backbone.embed_dim % backbone.heads != 0)
           problems.push_back({"embed_dim", "is " + std::to_string(backbone.embed_dim) +
                                                ", must be a multiple of heads (" +
@@ -97,9 +129,10 @@ OptionTable<AugmentSpec> augment_table() {
       .optional("solarize_probability", &AugmentSpec::solarize_probability, share,
                 "of solarize, second global crop")
       .optional("flip_probability", &AugmentSpec::flip_probability, share, "of mirroring")
-      .optional("blur", &AugmentSpec::blur, OneOf{"released", "declared", "none"},
-                "released: 0, .9, .5 for first, second and local crops, as the published models; declared: "
-                "1, .1, .5");
+      .optional(
+          "blur", &AugmentSpec::blur, OneOf{"official-effective", "as-declared", "none"},
+          "official-effective: 0, .9, .5 for first, second and local crops, as the published models were "
+          "trained; as-declared: 1, .1, .5, as their code says");
 }
 
 OptionTable<HeadsSpec> heads_table() {
@@ -160,17 +193,24 @@ OptionTable<RunSpec> run_table() {
                 "auto: the GPU when this rank was given one")
       .optional("checkpoint_every", &RunSpec::checkpoint_every, Between{1, 100'000'000}, "steps")
       .optional("keep_checkpoints", &RunSpec::keep_checkpoints, Between{2, 1'000},
-                "newest ones that are not removed")
+                "newest ones that are not removed; the one with the least held-out loss stays too")
+      .optional("keep_every", &RunSpec::keep_every, Between{0, 100'000'000},
+                "steps: checkpoints at multiples of it are never removed; 0: none")
       .optional("heldout_every", &RunSpec::heldout_every, Between{0, 100'000'000},
                 "steps between losses on the test split")
       .optional("heldout_batches", &RunSpec::heldout_batches, Between{1, 1'000}, "of the test split, at most")
+      .optional("health_every", &RunSpec::health_every, Between{0, 100'000'000},
+                "steps between looks at targets and features for collapse; 0: never")
+      .optional("hang_seconds", &RunSpec::hang_seconds, Between{0, 1'000'000},
+                "that one phase of a step may take before the rank is ended; 0: any")
       .optional("loader_threads", &RunSpec::loader_threads, Between{0, 256}, "that make views, a rank")
       .optional("cache_megabytes", &RunSpec::cache_megabytes, Between{0, 1'000'000},
                 "decoded pictures in memory, a rank");
 }
 
 void check_training(const BackboneSpec& backbone, const std::string& backbone_key, const CropsSpec& crops,
-                    const ScheduleSpec& schedule, std::int64_t batch_size, Problems& problems) {
+                    const ScheduleSpec& schedule, std::int64_t batch_size, std::int64_t shards,
+                    Problems& problems) {
   const std::string patch =
       join_path(backbone_key, "patch_size") + " (" + std::to_string(backbone.patch_size) + ")";
   if (crops.global_size % backbone.patch_size != 0)
@@ -183,7 +223,27 @@ void check_training(const BackboneSpec& backbone, const std::string& backbone_ke
     problems.push_back({"schedule.warmup_steps", "is " + std::to_string(schedule.warmup_steps) +
                                                      ", must be below schedule.steps (" +
                                                      std::to_string(schedule.steps) + ")"});
-  if (batch_size < 2) problems.push_back({"batch_size", "is below 2, must be at least two pictures a rank"});
+  if (batch_size % resolved_shards(shards, batch_size) != 0 ||
+      batch_size / resolved_shards(shards, batch_size) < 2)
+    problems.push_back({"batch_size", "is " + std::to_string(batch_size) +
+                                          ", must be a multiple of shards (" + std::to_string(shards) +
+                                          ") and at least two pictures each"});
+}
+
+void check_held_out(const std::string& data_test, double heldout_fraction, Problems& problems) {
+  if (!data_test.empty() && heldout_fraction > 0)
+    problems.push_back({"heldout_fraction", "must be 0 where data_test is given: both say what is held out"});
+}
+
+std::int64_t resolved_shards(std::int64_t shards, std::int64_t batch_size) {
+  if (shards > 0) return shards;
+  for (const std::int64_t pictures : {16, 2}) {
+    for (const std::int64_t count : {8, 4, 2}) {
+      const bool is_large = pictures == 2 && count == 8;  // so many shards of few pictures would only be slow
+      if (!is_large && batch_size % count == 0 && batch_size / count >= pictures) return count;
+    }
+  }
+  return 1;
 }
 
 }  // namespace paddock::spec

@@ -20,6 +20,11 @@ struct BackboneSpec {
   std::string ffn = "mlp";       // mlp or swiglu
   double layerscale = 1e-5;      // initial gain of each branch; 0: none
   double drop_path = 0;          // share of samples that skip a branch (stochastic depth)
+  std::int64_t channels = 3;     // of a picture: 1 luma, 3 RGB, 4 RGB and opacity
+  // Values in [0, 1] go in as (value − pixel_mean) / pixel_std, a number a channel. Empty: ImageNet's, see
+  // data/normalization.h; of a student its teacher's.
+  std::vector<double> pixel_mean;
+  std::vector<double> pixel_std;
 };
 
 struct CropsSpec {
@@ -40,8 +45,9 @@ struct AugmentSpec {
   double grayscale_probability = .2;
   double solarize_probability = .2;
   double flip_probability = .5;
-  std::string blur =
-      "released";  // released: the probabilities the published models were trained with; declared; none
+  // official-effective: the probabilities that the published models were trained with; as-declared: those that the
+  // published code says; none.
+  std::string blur = "official-effective";
 };
 
 struct HeadSpec {
@@ -86,8 +92,12 @@ struct RunSpec {
   std::string device = "auto";            // cpu, cuda, or auto
   std::int64_t checkpoint_every = 1'250;  // steps. Less: less is lost at a kill, more is written
   std::int64_t keep_checkpoints = 3;
+  std::int64_t keep_every =
+      0;  // steps: checkpoints at multiples stay for good; 0: none. The best always stays
   std::int64_t heldout_every = 1'250;    // steps between losses on the test split; 0: never
   std::int64_t heldout_batches = 4;      // of the test split, at most
+  std::int64_t health_every = 50;        // steps between looks at targets and features for collapse; 0: never
+  std::int64_t hang_seconds = 600;       // for one phase of a step, then the rank is ended; 0: never
   std::int64_t loader_threads = 1;       // a rank; changes nothing but speed
   std::int64_t cache_megabytes = 1'024;  // decoded pictures kept in memory, a rank
 };
@@ -102,7 +112,15 @@ OptionTable<RunSpec> run_table();
 
 // What no part can see alone: sizes against the patch, warm-up against the length.
 void check_training(const BackboneSpec& backbone, const std::string& backbone_key, const CropsSpec& crops,
-                    const ScheduleSpec& schedule, std::int64_t batch_size, Problems& problems);
+                    const ScheduleSpec& schedule, std::int64_t batch_size, std::int64_t shards,
+                    Problems& problems);
+
+// What is held out is said in one way.
+void check_held_out(const std::string& data_test, double heldout_fraction, Problems& problems);
+
+// The number of virtual shards of a run: `shards` when given; 0: the most of 8, 4, 2 that leave each 16 pictures, else the
+// most of 4, 2 that leave each two, else 1. Depends on nothing but the spec.
+std::int64_t resolved_shards(std::int64_t shards, std::int64_t batch_size);
 
 // embed_dim, depth and heads of a named arch filled in.
 BackboneSpec resolved(BackboneSpec backbone);

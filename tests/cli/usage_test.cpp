@@ -10,12 +10,14 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 namespace paddock::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 struct Outcome {
@@ -50,7 +52,7 @@ class Usage : public ::testing::Test {
 
 TEST_F(Usage, HelpIsNoError) {
   for (const char* command : {"", "dev", "coordinator", "worker", "submit", "plan", "status", "logs",
-                              "cancel", "nodes", "checkpoints", "artifacts", "schema"}) {
+                              "cancel", "nodes", "checkpoints", "artifacts", "recipes", "schema"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
     EXPECT_THAT(outcome.text, HasSubstr("--help"));
@@ -100,6 +102,49 @@ TEST_F(Usage, SchemaPrintsJson) {
   const auto schema = nlohmann::json::parse(run("schema").text, nullptr, false);
   ASSERT_TRUE(schema.is_object());
   EXPECT_TRUE(schema["properties"].contains("jobs"));
+}
+
+TEST_F(Usage, RecipesAreListedAndShown) {
+  const Outcome list = run("recipes");
+  EXPECT_EQ(list.exit_code, 0);
+  EXPECT_THAT(list.text, HasSubstr("\nvitl14          pretrain  ViT-L/14, "));
+  const auto json = nlohmann::json::parse(run("recipes --output json").text, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_GE(json["recipes"].size(), 10u);
+  const Outcome one = run("recipes vits14-short --ranks 8");
+  EXPECT_EQ(one.exit_code, 0);
+  EXPECT_THAT(one.text, StartsWith("# vits14-short: "));
+  EXPECT_THAT(one.text, HasSubstr("\n  # data: must be given\n"));
+  EXPECT_THAT(one.text, HasSubstr("\n    arch: vit_small\n"));
+  EXPECT_THAT(one.text, HasSubstr("8 ranks have at most 4 each"));
+  EXPECT_THAT(one.text, Not(HasSubstr("embed_dim")));
+  const auto whole = nlohmann::json::parse(run("recipes vits14-short --output json").text, nullptr, false);
+  ASSERT_TRUE(whole.is_object());
+  EXPECT_EQ(whole["parent"], "vitl16-short");
+  EXPECT_EQ(whole["with"]["schedule"]["steps"], 125'000);
+  EXPECT_EQ(whole["required"], nlohmann::json({"data"}));
+  EXPECT_EQ(whole["summary"]["samples"], 256'000'000);
+}
+
+// What `recipes NAME` prints is the beginning of a job.
+TEST_F(Usage, ARecipeShownMayBePastedIntoAGraph) {
+  std::string job;
+  std::istringstream lines(run("recipes distill-vitl14").text);
+  for (std::string line; std::getline(lines, line);) job += "    " + line + "\n";
+  write("g.yaml", "graph: g\njobs:\n  a:\n" + job + "      data: /d\n      teacher: /t\n");
+  const Outcome outcome = run("submit g.yaml");
+  EXPECT_EQ(outcome.exit_code, 5) << outcome.text;  // the graph is right, but nobody takes it
+}
+
+TEST_F(Usage, AnUnknownRecipeEndsWithThree) {
+  const Outcome outcome = run("recipes vitl15");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.text, StartsWith("paddock: there is no recipe \"vitl15\"; there are: "));
+  EXPECT_THAT(outcome.text, HasSubstr("did you mean `vitl14`?"));
+  write("g.yaml", "graph: g\njobs:\n  a: { kind: pretrain, with: { recipe: vitl15, data: /d } }\n");
+  const Outcome graph = run("submit g.yaml");
+  EXPECT_EQ(graph.exit_code, 2);
+  EXPECT_THAT(graph.text, HasSubstr("g.yaml:3: jobs.a.with.recipe: is \"vitl15\", must be one of: "));
 }
 
 }  // namespace

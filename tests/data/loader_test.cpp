@@ -2,33 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 
 #include "data/sampler.h"
 #include "tests/data/shards.h"
+#include "tests/data/small_batches.h"
 #include "tests/storage/temporary_folder.h"
 
 namespace paddock::data {
 namespace {
-
-LoaderOptions small() {
-  LoaderOptions options;
-  options.views.global_size = 28;
-  options.views.local_size = 14;
-  options.views.num_local = 3;
-  options.patch_size = 7;
-  options.global_batch = 4;
-  options.seed = 11;
-  return options;
-}
-
-bool equal(const Batch& a, const Batch& b) {
-  return a.step == b.step && a.globals == b.globals && a.locals == b.locals && a.masks == b.masks &&
-         a.mask_indices == b.mask_indices && a.mask_weights == b.mask_weights &&
-         a.mask_indices_max == b.mask_indices_max && a.positions == b.positions && a.indices == b.indices &&
-         a.samples_hash == b.samples_hash;
-}
 
 class LoaderTest : public testing::Test {
  protected:
@@ -77,15 +61,19 @@ TEST_F(LoaderTest, AnotherSeedGivesOtherBatches) {
   EXPECT_NE(first.samples_hash, second.samples_hash);
 }
 
-TEST_F(LoaderTest, TheRanksTogetherSeeWhatOneRankWouldSee) {
+TEST_F(LoaderTest, VirtualShardsTogetherSeeWhatOneShardWouldSee) {
   const auto set = pictures(10);
   LoaderOptions options = small();
   const Batch whole = Loader(set, options, 3).next();
   std::vector<std::uint64_t> positions, indices;
   std::vector<float> first_crops;
-  options.world = 2;
-  for (options.rank = 0; options.rank < options.world; ++options.rank) {
-    const Batch part = Loader(set, options, 3).next();
+  options.virtual_shards = 2;
+  options.last_shard = 2;
+  Loader loader(set, options, 3);
+  for (int shard = 0; shard < 2; ++shard) {
+    const Batch part = loader.next();
+    EXPECT_EQ(part.shard, shard);
+    EXPECT_EQ(part.step, 3u);
     positions.insert(positions.end(), part.positions.begin(), part.positions.end());
     indices.insert(indices.end(), part.indices.begin(), part.indices.end());
     first_crops.insert(first_crops.end(), part.globals.begin(),
@@ -94,6 +82,25 @@ TEST_F(LoaderTest, TheRanksTogetherSeeWhatOneRankWouldSee) {
   EXPECT_EQ(positions, whole.positions);
   EXPECT_EQ(indices, whole.indices);
   EXPECT_TRUE(std::equal(first_crops.begin(), first_crops.end(), whole.globals.begin()));
+}
+
+TEST_F(LoaderTest, AShardsBatchIsTheSameWhicheverRankMakesIt) {
+  const auto set = pictures(10);
+  LoaderOptions options = small();
+  options.global_batch = 8;
+  options.virtual_shards = 4;
+  options.last_shard = 4;
+  Loader one(set, options, 1);
+  options.threads = 2;
+  options.last_shard = 1;
+  Loader first(set, options, 1);
+  options.first_shard = 1, options.last_shard = 4;
+  Loader others(set, options, 1);
+  for (int step = 1; step < 3; ++step) {
+    EXPECT_TRUE(equal(one.next(), first.next()));
+    for (int shard = 1; shard < 4; ++shard)
+      EXPECT_TRUE(equal(one.next(), others.next())) << step << " " << shard;
+  }
 }
 
 TEST_F(LoaderTest, EveryEpochSeesEverySampleOnceInAnotherOrder) {
@@ -127,6 +134,29 @@ TEST_F(LoaderTest, TornPicturesAreReplacedTheSameWayEveryTimeAndNamed) {
   EXPECT_EQ(bad[1].index, 5u);
 }
 
+TEST_F(LoaderTest, APictureIsSaidOnceTheMomentItIsPutAside) {
+  const auto set = pictures(8, {2, 5});
+  for (const int threads : {0, 3}) {
+    LoaderOptions options = small();
+    options.threads = threads;
+    std::vector<std::string> said;  // the loader calls one at a time
+    options.on_quarantined = [&](const Quarantined& picture) { said.push_back(picture.key); };
+    std::size_t said_by_first_epoch = 0;
+    {
+      Loader loader(set, options, 0);
+      for (int step = 0; step < 6; ++step) {  // three epochs of two steps
+        loader.next();
+        if (step == 1 && threads == 0) said_by_first_epoch = said.size();
+      }
+    }
+    std::sort(said.begin(), said.end());
+    EXPECT_EQ(said, (std::vector<std::string>{"picture-2", "picture-5"})) << threads << " threads";
+    if (threads == 0) {
+      EXPECT_EQ(said_by_first_epoch, 2u);
+    }
+  }
+}
+
 TEST_F(LoaderTest, ASetWithoutOneWholePictureStopsTheRun) {
   const auto set = pictures(2, {0, 1});
   LoaderOptions options = small();
@@ -146,10 +176,26 @@ TEST_F(LoaderTest, ALoaderThatIsLeftWithWorkAheadEndsItsThreads) {
   loader.next();
 }
 
+TEST_F(LoaderTest, WithoutLocalCropsTheirSizeDoesNotMatter) {
+  const auto set = pictures(10);
+  LoaderOptions options = small();
+  const Batch with = Loader(set, options, 0).next();
+  options.views.num_local = 0;
+  options.views.local_size = 15;  // no multiple of the patch
+  const Batch without = Loader(set, options, 0).next();
+  EXPECT_TRUE(without.locals.empty());
+  EXPECT_EQ(without.globals, with.globals);
+  options.views.num_local = 1;
+  EXPECT_THROW(Loader(set, options, 0), std::invalid_argument);
+}
+
 TEST_F(LoaderTest, OptionsThatDoNotFitAreRefused) {
   const auto set = pictures(3);
   LoaderOptions options = small();
-  options.world = 3;
+  options.virtual_shards = 3;
+  EXPECT_THROW(Loader(set, options, 0), std::invalid_argument);
+  options = small();
+  options.first_shard = 1;  // an empty range
   EXPECT_THROW(Loader(set, options, 0), std::invalid_argument);
   options = small();
   options.patch_size = 8;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <map>
 #include <set>
 
 #include "jobs/curate/curate.h"
@@ -56,15 +57,16 @@ void make_dataset(const fs::path& scratch) {
 }
 
 // A checkpoint of a run that has done no step: its weights are the initial ones of seed 5.
-std::string make_checkpoint(const fs::path& run) {
+std::string make_checkpoint(const fs::path& run, int channels = 3) {
   model::VisionTransformerOptions options;
-  options.image_size = 32;
+  options.image_height = options.image_width = 32;
   options.patch_size = 8;
   options.embed_dim = 32;
   options.depth = 2;
   options.heads = 2;
   options.registers = 1;
   options.layerscale = .1;
+  options.channels = channels;
   model::VisionTransformer network(options);
   network.initialize(5);
   storage::RealDisk disk;
@@ -72,7 +74,10 @@ std::string make_checkpoint(const fs::path& run) {
   storage::CheckpointContent content;
   content.step = 7;
   content.fence = Fence(1);
-  content.state = {{"step", 7}, {"backbone", jobs::backbone_to_json(options)}, {"options", {{"seed", 5}}}};
+  content.state = {{"step", 7},
+                   {"backbone", jobs::backbone_to_json(options)},
+                   {"normalization", jobs::normalization_to_json(data::usual_normalization(channels))},
+                   {"options", {{"seed", 5}}}};
   std::vector<storage::TensorBytes> tensors;
   const model::NamedTensors named = model::with_prefix("teacher.backbone.", network.parameters());
   for (const auto& [name, tensor] : named) tensors.push_back(jobs::bytes_of_tensor(name, tensor));
@@ -155,6 +160,46 @@ TEST_F(Evaluate, KeepsOneAnswerForEachLabelledTestPicture) {
   EXPECT_NEAR(static_cast<double>(right) / static_cast<double>(lines), record["value"].get<double>(), 1e-9);
 }
 
+TEST_F(Evaluate, EveryAnswersFileIsOneModelsAndIsThere) {
+  std::map<std::string, std::set<std::string>> models_of_file;
+  for (const json& record : results_["records"]) {
+    if (record["predictions_ref"].is_null()) continue;
+    models_of_file[record["predictions_ref"]].insert(record["model"].get<std::string>());
+  }
+  EXPECT_EQ(models_of_file.size(), 4u * 3) << "models by k-NN with 5 and 20 and the linear probe";
+  for (const auto& [file, models] : models_of_file) {
+    EXPECT_EQ(models.size(), 1u) << file;
+    EXPECT_TRUE(fs::exists(scratch_->path() / "first/report" / file)) << file;
+  }
+  EXPECT_TRUE(models_of_file.contains("predictions/vit-knn20.jsonl"));
+  EXPECT_TRUE(models_of_file.contains("predictions/raw+pixels-linear-cached.jsonl"));
+}
+
+// Two numbers with one protocol_hash were measured the same way.
+TEST_F(Evaluate, AnotherTemperatureOrOtherFeaturesAreAnotherProtocol) {
+  const auto hash_of = [](const json& results, const std::string& protocol) {
+    for (const json& record : results["records"])
+      if (record["model"] == "vit" && record["protocol"] == protocol) return record["protocol_hash"];
+    return json();
+  };
+  spec::EvaluateOptions warmer = options_, wider = options_;
+  warmer.temperature = .2;
+  wider.features = "cls_patchmean";
+  for (spec::EvaluateOptions* options : {&warmer, &wider}) {
+    options->linear.enabled = false;
+    options->pictures = 0;
+    const fs::path dir = scratch_->path() / ("other-" + options->features);
+    jobs::ReportChannel report = silent();
+    run_evaluate(*options, dir, report);
+    const json other = json::parse(text_of(dir / "report/results.json"));
+    for (const char* protocol : {"knn", "paired"}) {
+      EXPECT_TRUE(hash_of(other, protocol).is_string());
+      EXPECT_NE(hash_of(other, protocol), hash_of(results_, protocol))
+          << protocol << " " << options->features;
+    }
+  }
+}
+
 TEST_F(Evaluate, TheSameInputsGiveTheSameReport) {
   jobs::ReportChannel report = silent();
   run_evaluate(options_, scratch_->path() / "again", report);
@@ -178,6 +223,38 @@ TEST_F(Evaluate, AnImageSizeThatPatchesDoNotDivideIsRefused) {
   options.image_size = 36;
   jobs::ReportChannel report = silent();
   EXPECT_THROW(run_evaluate(options, scratch_->path() / "refused", report), std::invalid_argument);
+  for (const char* sides : {"resize", "pad"}) {
+    options.sides = sides;
+    run_evaluate(options, scratch_->path() / sides, report);
+    const json results = json::parse(text_of(scratch_->path() / sides / "report/results.json"));
+    std::set<std::string> seen;
+    for (const json& record : results["records"])
+      if (record["model"] == "vit" && record["protocol"] == "knn")
+        seen.insert(record["params"]["features"]["sides"]);
+    EXPECT_EQ(seen, std::set<std::string>{sides});
+  }
+}
+
+// Models of every number of channels beside each other, each seeing pictures as it was trained to.
+TEST_F(Evaluate, ModelsOfOtherChannelsAreJudgedInTheSameJob) {
+  spec::EvaluateOptions options = options_;
+  for (const int channels : {1, 4})
+    options.models.emplace("channels-" + std::to_string(channels),
+                           make_checkpoint(scratch_->path() / ("run-" + std::to_string(channels)), channels));
+  options.models.emplace("same", make_checkpoint(scratch_->path() / "run-3", 3));
+  jobs::ReportChannel report = silent();
+  run_evaluate(options, scratch_->path() / "channels", report);
+  const json results = json::parse(text_of(scratch_->path() / "channels/report/results.json"));
+  std::set<std::string> models;
+  for (const json& record : results["records"]) {
+    models.insert(record["model"]);
+    const bool is_first =
+        record["model"] == "vit" && record["protocol"] == "knn" && record["metric"] == "top1";
+    if (is_first) {
+      EXPECT_EQ(record["value"].get<double>(), value_of("vit", "knn", "top1"));
+    }
+  }
+  EXPECT_EQ(models.size(), 2 + 1 + 4) << "baselines, the untrained one, and four models";
 }
 
 TEST(LinearProbe, SeparatesWhatALineSeparatesAndChoosesItsRateOnTrain) {

@@ -36,7 +36,8 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed) {
+// The picture numbered `torn` ends in the middle.
+inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed, int torn = -1) {
   storage::RealDisk disk;
   auto writer = value_or_throw(storage::ShardWriter::open(disk, dir), "writing a split");
   for (int i = 0; i < pictures; ++i) {
@@ -54,7 +55,8 @@ inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed) {
         std::copy_n(color, 3, image.row(static_cast<int>(y)) + 3 * x);
       }
     }
-    const auto png = data::encode_png(image);
+    auto png = data::encode_png(image);
+    if (i == torn) png.resize(png.size() / 2);
     const std::string about = "{}";
     value_or_throw(
         writer.add("picture-" + std::to_string(i), {{"png", png}, {"json", storage::bytes_of(about)}}),

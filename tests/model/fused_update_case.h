@@ -27,13 +27,13 @@ struct Case {
   }
 };
 
-inline FusedUpdateValues some_values() {
-  FusedUpdateValues values;
-  values.lr = .01f;
-  values.weight_decay = .05f;
-  values.update = 7;
-  values.momentum = .99f;
-  return values;
+inline UpdateNumbers some_numbers() {
+  UpdateNumbers numbers;
+  numbers.lr = .01;
+  numbers.weight_decay = .05;
+  numbers.update = 7;
+  numbers.momentum = .99;
+  return numbers;
 }
 
 }  // namespace paddock::model

@@ -16,7 +16,7 @@ namespace {
 
 VisionTransformerOptions options_of(const GoldenCase& golden) {
   VisionTransformerOptions options;
-  options.image_size = golden.integer("img_size");
+  options.image_height = options.image_width = golden.integer("img_size");
   options.patch_size = golden.integer("patch_size");
   options.embed_dim = golden.integer("embed_dim");
   options.depth = golden.integer("depth");
@@ -144,9 +144,9 @@ TEST(SoftmaxCenteringGolden, GivesTheReferencesTargetsAndCenter) {
     SoftmaxCentering centering(golden.at("0.teacher_logits").size(1), golden.number("center_momentum"));
     for (int i = 0; golden.has(std::to_string(i) + ".teacher_logits"); ++i) {
       const std::string call = std::to_string(i) + ".";
-      golden.expect_near(
-          centering.targets(golden.at(call + "teacher_logits"), golden.number("teacher_temp"), ranks),
-          call + "probs");
+      const auto& scores = golden.at(call + "teacher_logits");
+      golden.expect_near(centering.targets(scores, golden.number("teacher_temp")), call + "probs");
+      centering.update({scores}, Shards(ranks, 1));
     }
     golden.expect_near(centering.center(), "center_after");
     golden.expect_all_looked_at();

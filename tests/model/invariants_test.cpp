@@ -4,6 +4,9 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
+#include <string>
+
 #include "model/cross_entropy.h"
 #include "model/koleo_loss.h"
 #include "model/sinkhorn_knopp.h"
@@ -18,7 +21,7 @@ double distance(const torch::Tensor& a, const torch::Tensor& b) {
 
 VisionTransformerOptions small() {
   VisionTransformerOptions options;
-  options.image_size = 32;
+  options.image_height = options.image_width = 32;
   options.patch_size = 8;
   options.embed_dim = 32;
   options.depth = 3;
@@ -104,22 +107,60 @@ TEST(VisionTransformer, PickedRowsEqualThoseOfAWholePass) {
   EXPECT_LT(distance(picked.patches_MD, whole[0].patches_BND.flatten(0, 1).index_select(0, index)), 1e-5);
 }
 
-TEST(VisionTransformer, StochasticDepthThatKeepsEverySampleChangesNothing) {
+// With the other branch's gain at zero a block's output is its input plus what one branch adds.
+TEST(VisionTransformer, StochasticDepthScalesTheRowsItKeepsAndLeavesTheOthersAlone) {
+  at::manual_seed(8);
+  auto options = small();
+  options.depth = 1;
+  options.drop_path = .4;
+  const std::vector<std::vector<std::int64_t>> kept_of_group{{1, 2, 4}, {0, 3}};
+  const std::vector<ImageGroup> groups{{torch::randn({5, 3, 32, 32}), {}},
+                                       {torch::randn({4, 3, 16, 16}), {}}};
+  for (const int branch : {0, 1}) {
+    const auto network = initialized(options);
+    for (const auto& [name, tensor] : network.parameters()) {
+      const bool is_other = name.find(branch == 0 ? ".ls2" : ".ls1") != std::string::npos;
+      if (is_other) torch::Tensor(tensor).zero_();
+    }
+    std::int64_t asked = 0;
+    const KeptSamples kept_samples = [&](std::int64_t block, int, std::int64_t group, std::int64_t batch,
+                                         std::int64_t kept) {
+      const auto& samples = kept_of_group[static_cast<std::size_t>(group)];
+      EXPECT_EQ(block, 0);
+      EXPECT_EQ(batch, groups[static_cast<std::size_t>(group)].images_BCHW.size(0));
+      EXPECT_EQ(kept, static_cast<std::int64_t>(samples.size()));
+      ++asked;
+      return samples;
+    };
+    const auto dropped = network.forward(groups, kept_samples), whole = network.forward(groups);
+    EXPECT_EQ(asked, 4) << "each group for each branch";
+    for (const auto& [name, tensor] : network.parameters()) {
+      if (name.find(".ls") != std::string::npos) torch::Tensor(tensor).zero_();
+    }
+    const auto before = network.forward(groups);  // both gains zero: what goes into the block
+    for (std::size_t group = 0; group < groups.size(); ++group) {
+      const auto& in = before[group].prenorm_BTD;
+      const auto added = whole[group].prenorm_BTD - in;
+      EXPECT_GT(added.abs().max().item<double>(), 1e-3);
+      const auto& kept = kept_of_group[group];
+      for (std::int64_t row = 0; row < in.size(0); ++row) {
+        const bool is_kept = std::find(kept.begin(), kept.end(), row) != kept.end();
+        const double scale = is_kept ? static_cast<double>(in.size(0)) / static_cast<double>(kept.size()) : 0;
+        EXPECT_LT(distance(dropped[group].prenorm_BTD[row], in[row] + scale * added[row]),
+                  is_kept ? 1e-5 : 1e-12)
+            << "branch " << branch << " group " << group << " row " << row;
+      }
+    }
+  }
+}
+
+TEST(VisionTransformer, StochasticDepthIsLeftOutWithoutDraws) {
   at::manual_seed(6);
   auto options = small();
   const auto images = torch::randn({3, 3, 32, 32});
   const auto plain = initialized(options).forward_features(images).cls_BD;
   options.drop_path = .4;
   const auto network = initialized(options);
-  const KeptSamples front = [](std::int64_t, int, std::int64_t, std::int64_t, std::int64_t kept) {
-    std::vector<std::int64_t> samples;
-    for (std::int64_t i = 0; i < kept; ++i) samples.push_back(i);
-    return samples;
-  };
-  // One of three is kept and counts three times: the sample left out of every branch passes through unchanged.
-  const auto dropped = network.forward({{images, {}}}, front).front().prenorm_BTD;
-  const auto embedded = network.forward_features(images);
-  EXPECT_GT(distance(dropped[0], embedded.prenorm_BTD[0]), 1e-3);
   EXPECT_LT(distance(network.forward({{images, {}}}).front().cls_BD, plain), 1e-6);
   EXPECT_EQ(kept_count(64, .3), 44);
   EXPECT_EQ(kept_count(24, .4), 14);
@@ -145,7 +186,7 @@ TEST(VisionTransformer, Bfloat16StaysCloseToFloat32AndItsGradientsReachTheMaster
 
 TEST(VisionTransformer, HasThePublishedNumberOfParameters) {
   VisionTransformerOptions options;
-  options.image_size = 518;
+  options.image_height = options.image_width = 518;
   EXPECT_EQ(count_parameters(VisionTransformer(options).parameters()), 22'056'576);
   options.registers = 4;
   EXPECT_EQ(count_parameters(VisionTransformer(options).parameters()), 22'058'112);

@@ -1,4 +1,4 @@
-// The fused update's CUDA form against its reference form. Needs a GPU, the CUDA half of LibTorch and our kernels.
+// The fused update's CUDA form against its CPU form. Needs a GPU, the CUDA half of LibTorch and our kernels.
 #include <ATen/Context.h>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 namespace paddock::model {
 namespace {
 
-TEST(FusedUpdateGpu, EqualsItsReferenceForm) {
+TEST(FusedUpdateGpu, EqualsItsCpuForm) {
   const KernelLibrary& library = kernel_library();
   if (library.fused_update == nullptr) GTEST_SKIP() << "no CUDA kernels: " << library.problem;
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr)
@@ -23,9 +23,9 @@ TEST(FusedUpdateGpu, EqualsItsReferenceForm) {
                                   &on_gpu.average, &on_gpu.value_bf16, &on_gpu.average_bf16})
       *tensor =
           torch::cat({torch::zeros({offset}, tensor->options()), *tensor}).to(torch::kCUDA).slice(0, offset);
-    fused_update_reference(wanted.arrays(), some_values());
+    fused_update_cpu(wanted.arrays(), fused_update_values(some_numbers()));
     const auto arrays = on_gpu.arrays();
-    const auto values = some_values();
+    const auto values = fused_update_values(some_numbers());
     ASSERT_EQ(library.fused_update(&arrays, &values, nullptr), 0);
     EXPECT_TRUE(torch::allclose(on_gpu.value.cpu(), wanted.value, 1e-6, 1e-6));
     EXPECT_TRUE(torch::allclose(on_gpu.second.cpu(), wanted.second, 1e-6, 1e-6));

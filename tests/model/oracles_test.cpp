@@ -61,7 +61,7 @@ TEST(LearningRateMultipliers, FallByATenthABlock) {
 // The table sin(0.3·y) + cos(0.2·x) of 37×37 patches.
 VisionTransformer with_known_positions(bool is_antialiased, double offset) {
   VisionTransformerOptions options;
-  options.image_size = 518;
+  options.image_height = options.image_width = 518;
   options.embed_dim = 8;
   options.depth = 1;
   options.heads = 1;
@@ -138,7 +138,7 @@ TEST(Parameters, AreAsManyAsThePublishedNetworksHave) {
                                    {1024, 24, 16, "mlp", 304'368'640, 343},
                                    {1536, 40, 24, "swiglu", 1'136'480'768, 567}}) {
     VisionTransformerOptions options;
-    options.image_size = 518;
+    options.image_height = options.image_width = 518;
     options.embed_dim = network.width;
     options.depth = network.depth;
     options.heads = network.heads;

@@ -8,13 +8,14 @@
 namespace paddock::model {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 VisionTransformerOptions tiny() {
   VisionTransformerOptions options;
-  options.image_size = 12;
+  options.image_height = options.image_width = 12;
   options.patch_size = 4;
   options.embed_dim = 128;
   options.depth = 2;
@@ -130,8 +131,86 @@ TensorMap timm(const VisionTransformer& network) {
   return all;
 }
 
+// CLIP's vision tower, an official network with other options, under OpenAI's and Hugging Face's names.
+struct ClipWords {
+  std::string patches, class_token, positions, before, after, block, norm1, norm2, in, out;
+};
+const ClipWords kOpenAi{"conv1",
+                        "class_embedding",
+                        "positional_embedding",
+                        "ln_pre",
+                        "ln_post",
+                        "transformer.resblocks.",
+                        "ln_1",
+                        "ln_2",
+                        "mlp.c_fc",
+                        "mlp.c_proj"};
+const ClipWords kTransformers{"embeddings.patch_embedding",
+                              "embeddings.class_embedding",
+                              "embeddings.position_embedding.weight",
+                              "pre_layrnorm",
+                              "post_layernorm",
+                              "encoder.layers.",
+                              "layer_norm1",
+                              "layer_norm2",
+                              "mlp.fc1",
+                              "mlp.fc2"};
+
+TensorMap clip_tower(const VisionTransformer& network, const ClipWords& words) {
+  const TensorMap source = official(network);
+  TensorMap all{{words.patches + ".weight", source.at("patch_embed.proj.weight")},
+                {words.class_token, source.at("cls_token").flatten()},
+                {words.positions, source.at("pos_embed").squeeze(0)}};
+  for (const std::string leaf : {".weight", ".bias"}) {
+    all.emplace(words.before + leaf, source.at("norm_pre" + leaf));
+    all.emplace(words.after + leaf, source.at("norm" + leaf));
+    for (std::int64_t i = 0; i < network.options().depth; ++i) {
+      const std::string theirs = words.block + std::to_string(i) + ".";
+      const std::string ours = "blocks." + std::to_string(i) + ".";
+      all.emplace(theirs + words.norm1 + leaf, source.at(ours + "norm1" + leaf));
+      all.emplace(theirs + words.norm2 + leaf, source.at(ours + "norm2" + leaf));
+      all.emplace(theirs + words.in + leaf, source.at(ours + "mlp.fc1" + leaf));
+      all.emplace(theirs + words.out + leaf, source.at(ours + "mlp.fc2" + leaf));
+      const auto qkv = source.at(ours + "attn.qkv" + leaf);
+      const std::string attention = theirs + (words.patches == "conv1" ? "attn." : "self_attn.");
+      all.emplace(attention + "out_proj" + leaf, source.at(ours + "attn.proj" + leaf));
+      if (words.patches == "conv1") {
+        all.emplace(attention + "in_proj_" + leaf.substr(1), qkv);
+      } else {
+        all.emplace(attention + "q_proj" + leaf, qkv.chunk(3)[0]);
+        all.emplace(attention + "k_proj" + leaf, qkv.chunk(3)[1]);
+        all.emplace(attention + "v_proj" + leaf, qkv.chunk(3)[2]);
+      }
+    }
+  }
+  return all;
+}
+
+// As Hugging Face's ViTModel and IJepaModel call it, on disk or in memory.
+TensorMap hugging_face_plain(const VisionTransformer& network, bool in_memory) {
+  const auto source = hugging_face(network, in_memory ? kInMemory : kOnDisk);
+  TensorMap all;
+  for (const auto& [name, tensor] : source) {
+    std::string theirs = name;
+    const auto replace = [&](const std::string& from, const std::string& to) {
+      if (const auto at = theirs.find(from); at != std::string::npos) theirs.replace(at, from.size(), to);
+    };
+    replace(".norm1.", ".layernorm_before.");
+    replace(".norm2.", ".layernorm_after.");
+    if (in_memory) {
+      replace("encoder.layer.", "layers.");
+    } else {
+      replace(".mlp.fc1.", ".intermediate.dense.");
+      replace(".mlp.fc2.", ".output.dense.");
+    }
+    if (name != "embeddings.mask_token") all.emplace(theirs, tensor);
+  }
+  return all;
+}
+
 void expect_same_options(const VisionTransformerOptions& given, const VisionTransformerOptions& wanted) {
-  EXPECT_EQ(given.image_size, wanted.image_size);
+  EXPECT_EQ(given.image_height, wanted.image_height);
+  EXPECT_EQ(given.image_width, wanted.image_width);
   EXPECT_EQ(given.patch_size, wanted.patch_size);
   EXPECT_EQ(given.embed_dim, wanted.embed_dim);
   EXPECT_EQ(given.depth, wanted.depth);
@@ -143,6 +222,11 @@ void expect_same_options(const VisionTransformerOptions& given, const VisionTran
   EXPECT_EQ(given.norm_epsilon, wanted.norm_epsilon);
   EXPECT_EQ(given.interpolate_antialias, wanted.interpolate_antialias);
   EXPECT_EQ(given.interpolate_offset, wanted.interpolate_offset);
+  EXPECT_EQ(given.class_token, wanted.class_token);
+  EXPECT_EQ(given.patch_bias, wanted.patch_bias);
+  EXPECT_EQ(given.pre_norm, wanted.pre_norm);
+  EXPECT_EQ(given.activation, wanted.activation);
+  EXPECT_EQ(given.ffn_hidden, wanted.ffn_hidden);
 }
 
 // The file is recognised as `family`, and the network made from it computes the same bits as `network`, masked or not,
@@ -199,6 +283,45 @@ VisionTransformerOptions gated(VisionTransformerOptions options) {
 VisionTransformerOptions unscaled(VisionTransformerOptions options) {
   options.layerscale = 0;
   return options;
+}
+
+VisionTransformerOptions clip(bool antialias) {
+  auto options = by_size(unscaled(tiny()), antialias);
+  options.norm_epsilon = 1e-5;
+  options.patch_bias = false;
+  options.pre_norm = true;
+  options.activation = "quick_gelu";
+  return options;
+}
+
+VisionTransformerOptions ijepa() {
+  auto options = by_size(unscaled(tiny()), false);
+  options.class_token = false;
+  return options;
+}
+
+// Of a family without a mask token, which is then zero.
+VisionTransformer drawn_without_mask(const VisionTransformerOptions& options) {
+  auto network = drawn(options);
+  const torch::NoGradGuard no_grad;
+  set_zero(network, "mask_token");
+  return network;
+}
+
+TensorMap without_mask(TensorMap tensors) {
+  tensors.erase("mask_token");
+  return tensors;
+}
+
+// Positions as I-JEPA fixes them for the first patch: quarters of sines of 0 and cosines of 0.
+void set_first_position_of_ijepa(VisionTransformer& network) {
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : network.parameters())
+    if (name == "pos_embed") {
+      const std::int64_t quarter = tensor.size(2) / 4;
+      for (std::int64_t q = 0; q < 4; ++q)
+        tensor.select(1, 0).slice(1, q * quarter, (q + 1) * quarter).fill_(q % 2 == 0 ? 0. : 1.);
+    }
 }
 
 TEST(WeightNames, OfficialFilesAreTakenAsTheyAre) {
@@ -273,18 +396,8 @@ TEST(WeightNames, HuggingFacesPlainTransformerHasItsOwnNamesAndEpsilon) {
   auto network = drawn(options);
   const torch::NoGradGuard no_grad;
   set_zero(network, "mask_token");
-  TensorMap file;
-  for (const auto& [name, tensor] : hugging_face(network, kOnDisk)) {
-    std::string theirs = name;
-    const auto replace = [&](const std::string& from, const std::string& to) {
-      if (const auto at = theirs.find(from); at != std::string::npos) theirs.replace(at, from.size(), to);
-    };
-    replace(".norm1.", ".layernorm_before.");
-    replace(".norm2.", ".layernorm_after.");
-    replace(".mlp.fc1.", ".intermediate.dense.");
-    replace(".mlp.fc2.", ".output.dense.");
-    if (name != "embeddings.mask_token") file.emplace(theirs, tensor);
-  }
+  TensorMap file = hugging_face_plain(network, false);
+  expect_same_network(hugging_face_plain(network, true), "hf-vit", network);
   file.emplace("pooler.dense.weight", torch::ones({128, 128}));
   EXPECT_THAT(expect_same_network(file, "hf-vit", network).left_out, ElementsAre("pooler.dense.weight"));
   expect_same_network(under("vit.", file), "hf-vit", network);
@@ -357,6 +470,168 @@ TEST(WeightNames, FixedPositionsAreThoseOfMaeOrMoco) {
   expect_same_network(both, "moco-v3", moco);
 }
 
+TEST(WeightNames, TheVisionTowerOfClipIsReadUnderThreeProjectsNames) {
+  const auto network = drawn_without_mask(clip(false)), smoothed = drawn_without_mask(clip(true));
+  const auto transformers = clip_tower(network, kTransformers), open_clip = clip_tower(smoothed, kOpenAi);
+  EXPECT_TRUE(expect_same_network(transformers, "hf-clip", network).is_activation_assumed);
+  EXPECT_TRUE(expect_same_network(open_clip, "open-clip", smoothed).is_activation_assumed);
+  EXPECT_TRUE(
+      expect_same_network(without_mask(official(smoothed)), "timm-clip", smoothed).is_activation_assumed);
+  EXPECT_FALSE(recognise_weights(official(drawn(tiny())), std::nullopt).is_activation_assumed);
+  // As Paddock writes it, with the mask token that every network here has.
+  expect_same_network(official(drawn(clip(true))), "timm-clip", drawn(clip(true)));
+  // Half precision, as OpenAI publishes it.
+  TensorMap half;
+  for (const auto& [name, tensor] : open_clip) half.emplace("visual." + name, tensor.to(torch::kHalf));
+  const auto recognised = recognise_weights(half, std::nullopt);
+  EXPECT_TRUE(torch::equal(recognised.backbone.at("cls_token").flatten(), half.at("visual.class_embedding")));
+}
+
+TEST(WeightNames, OpenClipsLayerScaleAndWidthsAreThoseOfTheFile) {
+  auto options = clip(true);
+  options.layerscale = 1e-5;
+  options.ffn_hidden = 200;
+  const auto network = drawn_without_mask(options);
+  TensorMap file = clip_tower(network, kOpenAi);
+  for (const std::string i : {"0", "1"})
+    for (const std::string branch : {"1", "2"})
+      file.emplace("transformer.resblocks." + i + ".ls_" + branch + ".gamma",
+                   official(network).at("blocks." + i + ".ls" + branch + ".gamma"));
+  expect_same_network(file, "open-clip", network);
+  file["transformer.resblocks.1.mlp.c_fc.bias"] = torch::ones({512});
+  EXPECT_THAT(refusal(file), HasSubstr("transformer.resblocks.1.mlp.c_fc.bias is [512], must be [200]"));
+}
+
+TEST(WeightNames, BesideTheVisionTowerOnlyWhatClipHasIsLeftOut) {
+  const auto one = torch::ones({2});
+  const auto network = drawn_without_mask(clip(false));
+  auto file = under("vision_model.", clip_tower(network, kTransformers));
+  for (const char* name : {"text_model.encoder.layers.0.mlp.fc1.weight", "text_projection.weight",
+                           "visual_projection.weight", "logit_scale", "vision_model.embeddings.position_ids"})
+    file.emplace(name, one);
+  EXPECT_EQ(expect_same_network(file, "hf-clip", network).left_out.size(), 5u);
+  file.emplace("text_models.weight", one);
+  file.emplace("vision_model.embeddings.position_ids_2", one);
+  EXPECT_THAT(refusal(file), AllOf(HasSubstr("unknown text_models.weight"),
+                                   HasSubstr("unknown vision_model.embeddings.position_ids_2")));
+
+  const auto smoothed = drawn_without_mask(clip(true));
+  const std::vector<std::string> text{"positional_embedding",   "transformer.resblocks.0.ln_1.weight",
+                                      "token_embedding.weight", "ln_final.bias",
+                                      "text_projection",        "logit_scale",
+                                      "input_resolution"};
+  for (const std::string outer : {"", "state_dict.module."}) {
+    auto whole = under(outer + "visual.", clip_tower(smoothed, kOpenAi));
+    whole.emplace(outer + "visual.proj", one);
+    for (const auto& name : text) whole.emplace(outer + name, one);
+    EXPECT_EQ(expect_same_network(whole, "open-clip", smoothed).left_out.size(), text.size() + 1);
+    whole.emplace(outer + "transformers.resblocks.0.ln_1.weight", one);
+    EXPECT_THAT(refusal(whole), HasSubstr("unknown " + outer + "transformers.resblocks.0.ln_1.weight"));
+  }
+  auto trunk = under("visual.trunk.", without_mask(official(smoothed)));
+  trunk.emplace("visual.head.proj.weight", one);
+  trunk.emplace("text.transformer.resblocks.0.ln_1.weight", one);
+  expect_same_network(trunk, "timm-clip", smoothed);
+  // The same names beside something else are nobody's.
+  auto other = official(drawn(tiny()));
+  other.emplace("logit_scale", one);
+  EXPECT_THAT(refusal(under("backbone.", other)), HasSubstr("unknown backbone.logit_scale"));
+}
+
+TEST(WeightNames, WhatClipLacksIsNamedAsItsFileWould) {
+  const auto network = drawn_without_mask(clip(true));
+  auto file = under("visual.", clip_tower(network, kOpenAi));
+  file.erase("visual.ln_pre.weight");
+  file.erase("visual.class_embedding");
+  file.erase("visual.transformer.resblocks.1.attn.in_proj_bias");
+  file["visual.positional_embedding"] = torch::ones({10, 64});
+  file["visual.conv1.bias"] = torch::ones({128});
+  file["visual.transformer.resblocks.0.attn.in_proj_weight"] = torch::ones({128, 128});
+  file["visual.transformer.resblocks.0.attn.in_proj.weight"] = torch::ones({384, 128});
+  const auto message = refusal(file);
+  for (const char* part :
+       {"read as open-clip", "missing visual.ln_pre.weight", "missing visual.class_embedding",
+        "missing visual.transformer.resblocks.1.attn.in_proj_bias",
+        "visual.positional_embedding is [10, 64], must be [10, 128]", "unknown visual.conv1.bias",
+        "visual.transformer.resblocks.0.attn.in_proj_weight is [128, 128], must be [384, 128]",
+        "unknown visual.transformer.resblocks.0.attn.in_proj.weight"})
+    EXPECT_THAT(message, HasSubstr(part));
+  auto flat = clip_tower(drawn_without_mask(clip(false)), kTransformers);
+  flat["embeddings.position_embedding.weight"] = torch::ones({1, 10, 128});
+  EXPECT_THAT(refusal(flat), HasSubstr("embeddings.position_embedding.weight is [1, 10, 128]"));
+  flat["embeddings.position_embedding.weight"] = torch::ones({10, 128});
+  flat.erase("encoder.layers.0.self_attn.k_proj.weight");
+  flat.erase("embeddings.class_embedding");  // SigLIP has none
+  EXPECT_THAT(refusal(flat), HasSubstr("SigLIP"));
+  flat["embeddings.class_embedding"] = torch::ones({64});
+  EXPECT_THAT(refusal(flat), AllOf(HasSubstr("missing encoder.layers.0.self_attn.k_proj.weight"),
+                                   HasSubstr("embeddings.class_embedding is [64], must be [128]")));
+}
+
+TEST(WeightNames, IjepaIsTheTargetEncoderOfItsCheckpoint) {
+  auto network = drawn_without_mask(ijepa());
+  set_first_position_of_ijepa(network);
+  const TensorMap encoder = without_mask(official(network));
+  EXPECT_FALSE(encoder.contains("cls_token"));
+  expect_same_network(encoder, "ijepa", network);
+  auto other = drawn(ijepa());
+  auto checkpoint = under("target_encoder.module.", encoder);
+  checkpoint.merge(under("encoder.module.", without_mask(official(other))));
+  for (const char* name : {"predictor.module.mask_token", "predictor.module.predictor_blocks.0.norm1.weight",
+                           "opt.state.0.exp_avg", "scaler._growth_tracker"})
+    checkpoint.emplace(name, torch::ones({1}));
+  EXPECT_EQ(expect_same_network(checkpoint, "ijepa", network).left_out.size(), encoder.size() + 4);
+  auto damaged = encoder;
+  damaged.erase("blocks.1.mlp.fc2.bias");
+  damaged.emplace("fc.weight", torch::ones({1}));
+  EXPECT_THAT(refusal(damaged), AllOf(HasSubstr("read as ijepa"), HasSubstr("missing blocks.1.mlp.fc2.bias"),
+                                      HasSubstr("unknown fc.weight")));
+  // With a mask token it is a file of Paddock's.
+  expect_same_network(official(other), "ijepa", other);
+}
+
+TEST(WeightNames, HuggingFacesIjepaHasNoClassToken) {
+  const auto network = drawn_without_mask(ijepa());
+  for (const bool in_memory : {false, true}) {
+    const auto file = hugging_face_plain(network, in_memory);
+    expect_same_network(file, "hf-ijepa", network);
+    auto classifier = under("ijepa.", file);
+    classifier.emplace("classifier.weight", torch::ones({10, 128}));
+    EXPECT_THAT(expect_same_network(classifier, "hf-ijepa", network).left_out,
+                ElementsAre("classifier.weight"));
+  }
+  auto lost = hugging_face_plain(drawn_without_mask(by_size(unscaled(tiny()), false)), false);
+  lost.erase("embeddings.cls_token");
+  EXPECT_THAT(refusal(lost), HasSubstr("missing embeddings.cls_token"));
+}
+
+TEST(WeightNames, WithoutAClassTokenLearnedPositionsAreNotIjepas) {
+  const auto network = drawn_without_mask(ijepa());
+  EXPECT_THAT(refusal(without_mask(official(network))),
+              AllOf(HasSubstr("not I-JEPA"), HasSubstr("pos_embed is learned")));
+  auto lost = official(drawn(tiny()));
+  lost.erase("cls_token");
+  EXPECT_THAT(refusal(lost), AllOf(HasSubstr("read as dinov2"), HasSubstr("missing cls_token")));
+}
+
+TEST(WeightNames, PublishedWidthsOfClipAndIjepaHaveTheirHeads) {
+  for (const auto& [width, heads] : {std::pair<std::int64_t, std::int64_t>{768, 12},
+                                     {1024, 16},
+                                     {1280, 16},
+                                     {1408, 16},
+                                     {1664, 16},
+                                     {1792, 16}}) {
+    auto options = clip(true);
+    options.embed_dim = width;
+    options.heads = heads;
+    options.ffn_hidden = width > 1280 ? 6144 : 0;
+    const VisionTransformer network(options, torch::kMeta);
+    const auto found = recognise_weights(clip_tower(network, kOpenAi), std::nullopt).options;
+    EXPECT_EQ(found.heads, heads);
+    EXPECT_EQ(found.ffn_hidden, options.ffn_hidden);
+  }
+}
+
 TEST(WeightNames, HeadsAreGivenOrThoseOfThePublishedWidth) {
   auto options = tiny();
   options.heads = 8;
@@ -415,13 +690,55 @@ TEST(WeightNames, ABlockThatIsMissingOrTwiceIsNamed) {
   EXPECT_THAT(refusal(file), HasSubstr("unknown blocks.123456789012345678901.norm1.weight"));
 }
 
+TEST(WeightNames, ARectangularTableOfPositionsNeedsItsGrid) {
+  auto options = tiny();
+  options.image_height = 3 * 4;
+  options.image_width = 5 * 4;
+  const auto file = official(drawn(options));
+  EXPECT_THAT(refusal(file), HasSubstr("pos_embed has 16 rows"));
+  for (const Grid grid : {Grid{3, 5}, Grid{5, 3}, Grid{1, 15}}) {
+    const auto recognised = recognise_weights(file, 2, grid);
+    EXPECT_EQ(recognised.options.image_height, 4 * grid.rows);
+    EXPECT_EQ(recognised.options.image_width, 4 * grid.columns);
+    EXPECT_TRUE(torch::equal(recognised.backbone.at("pos_embed"), file.at("pos_embed")));
+  }
+  try {
+    recognise_weights(file, 2, Grid{4, 4});
+    ADD_FAILURE() << "a grid of another length fits";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_THAT(error.what(), HasSubstr("has 16 rows, but a class token and a grid of 4x4 patches need 17"));
+  }
+  // A square number of patches need not be a square of them.
+  options.image_height = 2 * 4;
+  options.image_width = 8 * 4;
+  EXPECT_EQ(recognise_weights(official(drawn(options)), 2, Grid{2, 8}).options.image_width, 32);
+}
+
+TEST(WeightNames, ChannelsAreThoseOfThePatchEmbedding) {
+  for (const std::int64_t channels : {1, 2, 4, 7}) {
+    auto options = tiny();
+    options.channels = channels;
+    const auto network = drawn(options);
+    const auto recognised = recognise_weights(official(network), 2);
+    EXPECT_EQ(recognised.options.channels, channels);
+    VisionTransformer loaded(recognised.options);
+    load_weights(loaded.parameters(), recognised.backbone);
+    const auto images = torch::randn({1, channels, 12, 12});
+    EXPECT_TRUE(torch::equal(loaded.forward_features(images).prenorm_BTD,
+                             network.forward_features(images).prenorm_BTD));
+    EXPECT_THROW(loaded.forward_features(torch::zeros({1, channels + 1, 12, 12})), std::invalid_argument);
+  }
+}
+
 TEST(WeightNames, WhatHasNoArchitectureIsRefusedWithItsReason) {
   const auto network = drawn(tiny());
   auto file = official(network);
   file["pos_embed"] = torch::ones({1, 1 + 3 * 4, 128});
-  EXPECT_THAT(refusal(file), HasSubstr("must be a square table"));
+  EXPECT_THAT(refusal(file), HasSubstr("pos_embed has 13 rows, which are no square and a class token"));
   file["pos_embed"] = torch::ones({1, 9, 128});  // an official file without the class token's row
-  EXPECT_THAT(refusal(file), HasSubstr("pos_embed is [1, 9, 128]"));
+  EXPECT_THAT(refusal(file), HasSubstr("pos_embed has 9 rows"));
+  file["pos_embed"] = torch::ones({10, 128});
+  EXPECT_THAT(refusal(file), HasSubstr("pos_embed is [10, 128]"));
   file = official(network);
   file["patch_embed.proj.weight"] = torch::ones({128, 3, 4, 2});
   EXPECT_THAT(refusal(file), HasSubstr("patches must be square"));
@@ -439,12 +756,11 @@ TEST(WeightNames, NetworksThatCannotBeComputedAreRefusedByName) {
   const auto one = torch::ones({1});
   const auto patches = torch::ones({8, 3, 4, 4});
   const std::vector<std::pair<TensorMap, std::vector<std::string>>> refused{
-      {{{"visual.conv1.weight", patches}, {"visual.transformer.resblocks.0.attn.in_proj_weight", one}},
-       {"CLIP", "a norm before its blocks", "1e-5", "quick GELU"}},
-      {{{"vision_model.embeddings.patch_embedding.weight", patches},
-        {"vision_model.pre_layrnorm.weight", one}},
-       {"CLIP"}},
-      {{{"patch_embed.proj.weight", patches}, {"cls_token", one}, {"norm_pre.weight", one}}, {"CLIP"}},
+      {{{"visual.conv1.weight", patches},
+        {"visual.class_embedding", one},
+        {"visual.transformer.resblocks.0.attn.in_proj_weight", one},
+        {"visual.attn_pool.query", one}},
+       {"CoCa", "pools by attention"}},
       {{{"vision_model.embeddings.patch_embedding.weight", patches}}, {"SigLIP", "no class token"}},
       {{{"patch_embed.proj.weight", patches},
         {"cls_token", one},
@@ -454,10 +770,6 @@ TEST(WeightNames, NetworksThatCannotBeComputedAreRefusedByName) {
       {{{"patch_embed.proj.weight", patches}, {"cls_token", one}, {"storage_tokens", one}},
        {"DINOv3", "RoPE"}},
       {{{"embeddings.patch_embeddings.weight", patches}, {"embeddings.cls_token", one}}, {"DINOv3"}},
-      {{{"target_encoder.module.patch_embed.proj.weight", patches},
-        {"encoder.module.patch_embed.proj.weight", patches},
-        {"target_encoder.module.pos_embed", one}},
-       {"I-JEPA", "class token"}},
       {{{"patch_embed.proj.weight", patches}, {"layers.0.blocks.0.norm1.weight", one}}, {"Swin", "windows"}},
   };
   for (const auto& [file, words] : refused)
@@ -478,6 +790,14 @@ TEST(WeightNames, HuggingFacesNamesGoBackToTheSameNetwork) {
     expect_same_network(TensorMap(given.begin(), given.end()), "hf-dinov2", network);
   }
   EXPECT_THROW(hugging_face_names(drawn(unscaled(tiny()))), std::invalid_argument);
+  auto options = clip(true);
+  options.layerscale = 1e-5;
+  try {
+    hugging_face_names(drawn(options));
+    ADD_FAILURE() << "a network that Hugging Face's DINOv2 cannot compute was given its names";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_THAT(error.what(), HasSubstr("no bias of the patches, a norm before its blocks, quick GELU"));
+  }
 }
 
 TEST(WeightNames, TheReleasedSizesHaveTheirPublishedNumberOfParameters) {
@@ -492,7 +812,7 @@ TEST(WeightNames, TheReleasedSizesHaveTheirPublishedNumberOfParameters) {
                                  Release{1024, 24, 16, 0, "mlp", 343, 439, 304'368'640},
                                  Release{1536, 40, 24, 4, "swiglu", 568, 728, 1'136'486'912}}) {
     VisionTransformerOptions options;
-    options.image_size = 518;
+    options.image_height = options.image_width = 518;
     options.embed_dim = release.width;
     options.depth = release.depth;
     options.heads = release.heads;

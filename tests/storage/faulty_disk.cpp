@@ -15,6 +15,8 @@ struct FaultyDisk::Node {
     NodePtr node;
   };
   bool is_dir = false;
+  bool is_read_only = false;                               // a folder
+  std::int64_t modified = 0;                               // of a file
   std::vector<std::byte> seen, stored;                     // of a file
   std::map<std::string, NodePtr> entries, stored_entries;  // of a folder
   std::vector<Change> unsynced;                            // of a folder, in order
@@ -41,6 +43,7 @@ class FaultyDisk::Writing final : public WritableFile {
     const std::size_t written = goes_on ? bytes.size() : bytes.size() / 2;
     node_->seen.insert(node_->seen.end(), bytes.begin(),
                        bytes.begin() + static_cast<std::ptrdiff_t>(written));
+    node_->modified = static_cast<std::int64_t>(disk_.operations_);
     is_dead_ = !goes_on;
     return goes_on;
   }
@@ -61,15 +64,20 @@ class FaultyDisk::Writing final : public WritableFile {
 
 class FaultyDisk::Reading final : public ReadableFile {
  public:
-  explicit Reading(NodePtr node) : node_(std::move(node)) {}
+  Reading(FaultyDisk& disk, fs::path path, NodePtr node)
+      : disk_(disk), path_(std::move(path)), node_(std::move(node)) {}
   std::uint64_t size() const override { return node_->seen.size(); }
+  std::int64_t modified_ns() const override { return node_->modified; }
   Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) const override {
+    TRY(disk_.next_read(path_), "reading");
     if (offset > size() || into.size() > size() - offset) return fail(Code::kCorrupt, "the file ends early");
     std::copy_n(node_->seen.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
     return {};
   }
 
  private:
+  FaultyDisk& disk_;
+  const fs::path path_;
   const NodePtr node_;
 };
 
@@ -84,6 +92,18 @@ Result<void> FaultyDisk::next_operation(const fs::path& path) {
   if (has_crashed_) return fail(Code::kUnavailable, path.string() + ": the machine is down");
   if (fail_at_ && now == *fail_at_) return fail(fail_code_, path.string() + ": drawn to fail");
   return {};
+}
+
+Result<void> FaultyDisk::next_read(const fs::path& path) {
+  if (reads_to_fail_ == 0) return {};
+  --reads_to_fail_;
+  return fail(read_fail_code_, path.string() + ": drawn to fail");
+}
+
+void FaultyDisk::make_read_only(const fs::path& dir) {
+  const NodePtr node = find(dir);
+  PADDOCK_REQUIRE(node && node->is_dir, dir.string());
+  node->is_read_only = true;
 }
 
 FaultyDisk::NodePtr FaultyDisk::find(const fs::path& path) const {
@@ -104,8 +124,10 @@ FaultyDisk::NodePtr FaultyDisk::find_parent(const fs::path& path) const {
 Result<std::unique_ptr<WritableFile>> FaultyDisk::create(const fs::path& path) {
   const NodePtr parent = find_parent(path);
   if (!parent) return fail(Code::kNotFound, path.string() + ": no such folder");
+  if (parent->is_read_only) return fail(Code::kDenied, path.string() + ": a read-only folder");
   TRY(next_operation(path), "creating");
   const auto node = std::make_shared<Node>();
+  node->modified = static_cast<std::int64_t>(operations_);
   parent->change({"", path.filename().string(), node});
   return std::make_unique<Writing>(*this, path, node);
 }
@@ -114,7 +136,8 @@ Result<std::unique_ptr<ReadableFile>> FaultyDisk::open(const fs::path& path) {
   const NodePtr node = find(path);
   if (!node) return fail(Code::kNotFound, path.string() + ": no such file");
   if (node->is_dir) return fail(Code::kConflict, path.string() + ": is a folder");
-  return std::make_unique<Reading>(node);
+  TRY(next_read(path), "opening");
+  return std::make_unique<Reading>(*this, path, node);
 }
 
 Result<void> FaultyDisk::rename(const fs::path& from, const fs::path& to) {
@@ -125,6 +148,7 @@ Result<void> FaultyDisk::rename(const fs::path& from, const fs::path& to) {
   const NodePtr target = find(to);
   if (target && target->is_dir && !target->entries.empty())
     return fail(Code::kConflict, to.string() + ": is a folder that is not empty");
+  if (parent->is_read_only) return fail(Code::kDenied, to.string() + ": a read-only folder");
   TRY(next_operation(to), "renaming");
   parent->change({from.filename().string(), to.filename().string(), node});
   return {};
@@ -137,6 +161,7 @@ Result<void> FaultyDisk::make_dir(const fs::path& path) {
   }
   const NodePtr parent = find_parent(path);
   if (!parent) return fail(Code::kNotFound, path.string() + ": no such folder");
+  if (parent->is_read_only) return fail(Code::kDenied, path.string() + ": a read-only folder");
   TRY(next_operation(path), "making a folder");
   const auto node = std::make_shared<Node>();
   node->is_dir = true;
@@ -166,11 +191,22 @@ Result<void> FaultyDisk::remove_tree(const NodePtr& parent, const std::string& n
 
 Result<void> FaultyDisk::remove_all(const fs::path& path) {
   if (!find(path)) return {};
+  if (find_parent(path)->is_read_only) return fail(Code::kDenied, path.string() + ": a read-only folder");
   return remove_tree(find_parent(path), path.filename().string(), path);
 }
 
 Result<bool> FaultyDisk::exists(const fs::path& path) {
   return find(path) != nullptr;
+}
+
+Result<FileFacts> FaultyDisk::look(const fs::path& path) {
+  const NodePtr node = find(path);
+  if (!node) return fail(Code::kNotFound, path.string() + ": no such file");
+  return FileFacts{.kind = node->is_dir ? FileFacts::Kind::kFolder : FileFacts::Kind::kFile,
+                   .bytes = node->seen.size(),
+                   .modified_ns = node->modified,
+                   .device = 1,
+                   .inode = reinterpret_cast<std::uintptr_t>(node.get())};
 }
 
 Result<std::vector<std::string>> FaultyDisk::list(const fs::path& dir) {
@@ -220,6 +256,7 @@ void FaultyDisk::truncate(const fs::path& path, std::uint64_t bytes) {
   const NodePtr node = find(path);
   PADDOCK_REQUIRE(node && bytes <= node->seen.size(), path.string(), bytes);
   node->seen.resize(bytes);
+  node->modified = static_cast<std::int64_t>(++operations_);
   node->stored = node->seen;
 }
 

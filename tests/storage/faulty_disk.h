@@ -3,7 +3,7 @@
 // operation from now (0: the next) happen by half at most and all later ones fail; restart(seed) then draws
 // what survived: synced bytes and names always; of unsynced bytes any prefix, perhaps with a torn (garbled)
 // end; of unsynced names any subset. fail_at(n, code) makes one operation fail without a crash. flip_bit
-// damages what is stored. Threads: one.
+// damages what is stored, without a trace in the file's time. Time is the number of changes. Threads: one.
 #pragma once
 
 #include <cstdint>
@@ -31,9 +31,14 @@ class FaultyDisk final : public Disk {
   void restart(std::uint64_t seed);
   std::uint64_t operations() const { return operations_; }
 
+  // The next `count` openings and readings of files fail.
+  void fail_reads(int count, Code code) { reads_to_fail_ = count, read_fail_code_ = code; }
+  // Nothing can be created, renamed or removed in this very folder any more.
+  void make_read_only(const fs::path& dir);
+
   // Bit 0 is the lowest of the first byte. The file must exist and be long enough.
   void flip_bit(const fs::path& path, std::uint64_t bit);
-  // Cuts the file to its first `bytes` bytes.
+  // Cuts the file to its first `bytes` bytes, now.
   void truncate(const fs::path& path, std::uint64_t bytes);
 
   Result<std::unique_ptr<WritableFile>> create(const fs::path& path) override;
@@ -43,6 +48,7 @@ class FaultyDisk final : public Disk {
   Result<void> sync_dir(const fs::path& path) override;
   Result<void> remove_all(const fs::path& path) override;
   Result<bool> exists(const fs::path& path) override;
+  Result<FileFacts> look(const fs::path& path) override;
   Result<std::vector<std::string>> list(const fs::path& dir) override;
 
  private:
@@ -53,6 +59,7 @@ class FaultyDisk final : public Disk {
 
   // What the next changing operation must do: go on, or fail with this.
   Result<void> next_operation(const fs::path& path);
+  Result<void> next_read(const fs::path& path);
   NodePtr find(const fs::path& path) const;
   NodePtr find_parent(const fs::path& path) const;
   Result<void> remove_tree(const NodePtr& parent, const std::string& name, const fs::path& path);
@@ -63,6 +70,8 @@ class FaultyDisk final : public Disk {
   std::optional<std::uint64_t> crash_at_;
   std::optional<std::uint64_t> fail_at_;
   Code fail_code_ = Code::kUnavailable;
+  int reads_to_fail_ = 0;
+  Code read_fail_code_ = Code::kUnavailable;
   bool has_crashed_ = false;
 };
 

@@ -3,9 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "storage/hash.h"
 #include "storage/manifest.h"
 #include "storage/safetensors.h"
 #include "storage/shard_index.h"
+#include "storage/tar_index.h"
+#include "storage/tar_pictures.h"
+#include "storage/tar_reader.h"
+#include "tests/storage/faulty_disk.h"
+#include "tests/storage/tar_archive.h"
 
 namespace paddock::storage {
 namespace {
@@ -86,6 +92,64 @@ TEST(StorageFuzz, ShardIndexesAreReadOrRefused) {
     const auto line = parse_sample(edit(sample, round));
     if (!line) {
       ASSERT_EQ(line.error().code, Code::kCorrupt);
+    }
+  }
+}
+
+// Any bytes give members that lie in the file, or an error. Headers are summed again after the edit, so that
+// what they say is looked at.
+TEST(StorageFuzz, TarsOfOthersAreReadOrRefused) {
+  const std::string good = gnu_long_name("a/long.name.jpg") + tar_file("a", std::string(700, 'a')) +
+                           pax_header(pax_record("path", "b.jpg") + pax_record("size", "3")) +
+                           tar_file("b", "abc") + tar_block({.name = "c.jpg", .type = '1', .link = "b.jpg"}) +
+                           tar_end();
+  std::uint64_t accepted = 0;
+  for (std::uint64_t round = 0; round < kRounds / 4; ++round) {
+    Draws draws(7, round, Purpose::kSplit);
+    std::string tar = round % 2 == 0 ? edit(good, round) : good;
+    for (int changes = 0; changes < 3; ++changes) {
+      const std::size_t block = draws.below(tar.size() / 512) * 512;
+      constexpr std::size_t kFields[] = {0, 124, 124, 156, 157, 257, 345};
+      tar[block + kFields[draws.below(std::size(kFields))] + draws.below(12)] =
+          static_cast<char>(draws.u32());
+      std::string header = tar.substr(block, 512);
+      header.replace(148, 8, "        ");
+      std::uint64_t sum = 0;
+      for (const char byte : header) sum += static_cast<unsigned char>(byte);
+      tar.replace(block + 148, 8, octal(sum, 7) + " ");
+    }
+    FaultyDisk disk;
+    ASSERT_TRUE(write_atomically(disk, "/a.tar", tar));
+    const auto contents = read_tar(**disk.open("/a.tar"));
+    if (!contents) {
+      ASSERT_TRUE(contents.error().code == Code::kCorrupt || contents.error().code == Code::kInvalid);
+      continue;
+    }
+    ++accepted;
+    for (const TarMember& member : contents->members) {
+      ASSERT_TRUE(member.hash.empty() ||
+                  (member.offset <= tar.size() && member.bytes <= tar.size() - member.offset));
+    }
+    ASSERT_LE(pictures_of(*contents).members.size(), contents->members.size());
+    const TarIndex index{.bytes = tar.size(), .modified_ns = 1, .contents = *contents};
+    const auto again = parse_tar_index(print_tar_index(index));
+    ASSERT_TRUE(again) << again.error().message;
+    ASSERT_EQ(print_tar_index(*again), print_tar_index(index));
+  }
+  EXPECT_GT(accepted, 100u);
+}
+
+TEST(StorageFuzz, TarIndexesAreReadOrRefused) {
+  TarIndex index{.bytes = 4096, .modified_ns = 5, .contents = {}};
+  index.contents.members.push_back({"a.jpg", 512, 7, xxh3_hex("")});
+  for (std::uint64_t round = 0; round < kRounds; ++round) {
+    // With the right hash in front, so that the lines are looked at.
+    const std::string body = edit(print_tar_index(index).substr(53), round);
+    const auto parsed = parse_tar_index("paddock-tar-index 1 " + xxh3_hex(body) + "\n" + body);
+    if (!parsed) {
+      ASSERT_EQ(parsed.error().code, Code::kCorrupt);
+    } else {
+      for (const TarMember& member : parsed->contents.members) ASSERT_FALSE(member.name.empty());
     }
   }
 }

@@ -1,0 +1,147 @@
+#include "jobs/pupil.h"
+
+#include <cmath>
+
+#include "jobs/tensors.h"
+#include "jobs/value_or_throw.h"
+
+namespace paddock::jobs {
+namespace {
+
+using model::NamedTensors;
+
+model::HeadedBackbone made(const model::HeadedBackboneOptions& options, std::uint64_t seed,
+                           torch::Device device) {
+  model::HeadedBackbone networks(options, device);
+  networks.initialize(seed);
+  return networks;
+}
+
+// The same networks, their weights still undetermined.
+model::HeadedBackbone copy_of(const model::HeadedBackbone& networks, const model::HeadedBackboneOptions& options,
+                              torch::Device device) {
+  model::HeadedBackbone copy(options, device);
+  const torch::NoGradGuard no_grad;
+  const auto from = networks.parameters(), to = copy.parameters();
+  for (std::size_t i = 0; i < to.size(); ++i) torch::Tensor(to[i].second).copy_(from[i].second);
+  return copy;
+}
+
+}  // namespace
+
+torch::Tensor copied_to_cpu(const torch::Tensor& tensor) {
+  return tensor.detach().to(torch::kCPU, tensor.scalar_type(), false, true);
+}
+
+void load_file(const storage::Checkpoint& checkpoint, const std::string& file, const NamedTensors& target) {
+  model::load_weights(target, tensors_of_bytes(value_or_throw(checkpoint.tensors(file), "resuming")));
+}
+
+Pupil::Pupil(const model::HeadedBackboneOptions& networks, const model::LayerwiseDecay& layers,
+             std::uint64_t seed, torch::Device device, const model::Shards& shards)
+    : student(made(networks, seed, device)),
+      average(copy_of(student, networks, device)),
+      student_parameters(student.parameters(), true),
+      average_parameters(average.parameters(), false),
+      gradients(student_parameters, shards),
+      optimiser(student_parameters, average_parameters, gradients.slice(), layers),
+      shards_(shards) {}
+
+void Pupil::begin_from(const model::TensorMap& weights) {
+  const torch::NoGradGuard no_grad;
+  NamedTensors target;
+  for (const auto& named : student.parameters()) {
+    const std::string network = named.first.substr(0, named.first.find('.') + 1);
+    const auto first = weights.lower_bound(network);
+    if (first != weights.end() && first->first.starts_with(network)) target.push_back(named);
+  }
+  model::load_weights(target, weights);
+  average_parameters.values().copy_(student_parameters.values());
+}
+
+void Pupil::set_compute_type(torch::ScalarType type) {
+  student.set_compute_type(type);
+  average.set_compute_type(type);
+}
+
+double Pupil::update(const model::AdamWStep& values, double clip, bool is_usable) {
+  model::Collective& ranks = shards_.ranks();
+  const auto gradient = gradients.reduce();
+  const auto clipped = model::clip_gradients(student_parameters, gradients.slice(), gradient, shards_.count(),
+                                             clip, ranks);
+  const double norm = clipped.norm();
+  if (is_usable && std::isfinite(norm)) {
+    optimiser.step(gradient, clipped.scales, values);
+    model::share_slices(student_parameters.values(), ranks);
+    model::share_slices(average_parameters.values(), ranks);
+  }
+  return norm;
+}
+
+torch::Tensor Pupil::whole(const torch::Tensor& slice) {
+  model::Collective& ranks = shards_.ranks();
+  if (ranks.ranks() == 1) return copied_to_cpu(slice);
+  torch::Tensor all;
+  if (ranks.rank() == 0) all = torch::empty({student_parameters.elements()}, torch::kFloat32);
+  // A slice at a time, so that no rank needs memory for more than one.
+  for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
+    const auto range = model::slice_of_rank(student_parameters.elements(), rank, ranks.ranks());
+    if (range.size() == 0) continue;
+    auto carried = rank == ranks.rank() ? copied_to_cpu(slice) : torch::empty({range.size()}, torch::kFloat32);
+    ranks.broadcast(carried, rank);
+    if (all.defined()) all.narrow(0, range.begin, range.size()).copy_(carried);
+  }
+  return all;
+}
+
+CheckpointFiles Pupil::snapshot() {
+  const torch::NoGradGuard no_grad;
+  const auto first = whole(optimiser.first_moments()), second = whole(optimiser.second_moments());
+  if (shards_.ranks().rank() != 0) return {};
+  CheckpointFiles files;
+  files.emplace_back("student.safetensors",
+                     student_parameters.views("student.", copied_to_cpu(student_parameters.values())));
+  files.emplace_back("teacher.safetensors",
+                     student_parameters.views("teacher.", copied_to_cpu(average_parameters.values())));
+  auto moments = student_parameters.views("first.", first);
+  for (auto& named : student_parameters.views("second.", second)) moments.push_back(std::move(named));
+  files.emplace_back("optimizer.safetensors", std::move(moments));
+  return files;
+}
+
+void Pupil::restore(const storage::Checkpoint& checkpoint) {
+  const torch::NoGradGuard no_grad;
+  load_file(checkpoint, "student.safetensors",
+            student_parameters.views("student.", student_parameters.values()));
+  load_file(checkpoint, "teacher.safetensors",
+            student_parameters.views("teacher.", average_parameters.values()));
+  restored_first_ = torch::zeros({student_parameters.elements()}, torch::kFloat32);
+  restored_second_ = torch::zeros_like(restored_first_);
+  auto moments = student_parameters.views("first.", restored_first_);
+  for (auto& named : student_parameters.views("second.", restored_second_)) moments.push_back(std::move(named));
+  load_file(checkpoint, "optimizer.safetensors", moments);
+}
+
+void Pupil::share() {
+  const torch::NoGradGuard no_grad;
+  model::Collective& ranks = shards_.ranks();
+  ranks.broadcast(student_parameters.values(), 0);
+  ranks.broadcast(average_parameters.values(), 0);
+  auto is_restored = torch::tensor({restored_first_.defined() ? 1 : 0}, torch::kInt64);
+  ranks.broadcast(is_restored, 0);
+  if (is_restored.item<std::int64_t>() == 0) return;
+  for (auto [restored, moments] : {std::pair{&restored_first_, &optimiser.first_moments()},
+                                   std::pair{&restored_second_, &optimiser.second_moments()}}) {
+    for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
+      const auto range = model::slice_of_rank(student_parameters.elements(), rank, ranks.ranks());
+      if (range.size() == 0) continue;
+      auto carried = restored->defined() ? restored->narrow(0, range.begin, range.size())
+                                         : torch::empty({range.size()}, torch::kFloat32);
+      ranks.broadcast(carried, 0);
+      if (rank == ranks.rank()) moments->copy_(carried);
+    }
+    *restored = torch::Tensor();
+  }
+}
+
+}  // namespace paddock::jobs

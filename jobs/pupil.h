@@ -1,0 +1,62 @@
+// jobs/pupil.h – a network that learns: the student, its moving average, the sum of its gradients, its optimiser.
+// Every rank holds the student and the average whole and the optimiser's moments of its own slice (model/shards.h).
+// Files of a checkpoint: student.safetensors ("student.backbone.…"), teacher.safetensors ("teacher.…": the moving average,
+// the result), optimizer.safetensors ("first.…", "second.…"). They hold each tensor once, whatever the number of ranks.
+// Threads: one owner.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/adamw.h"
+#include "model/gradient_sum.h"
+#include "model/headed_backbone.h"
+#include "storage/checkpoint.h"
+
+namespace paddock::jobs {
+
+using CheckpointFiles = std::vector<std::pair<std::string, model::NamedTensors>>;
+
+struct Pupil {
+  // Initial weights from the seed; the average begins as a copy of the student. `shards` must outlive this.
+  Pupil(const model::HeadedBackboneOptions& networks, const model::LayerwiseDecay& layers, std::uint64_t seed,
+        torch::Device device, const model::Shards& shards);
+  Pupil(const Pupil&) = delete;
+  Pupil& operator=(const Pupil&) = delete;
+
+  model::HeadedBackbone student, average;
+  model::FlatParameters student_parameters, average_parameters;
+  model::GradientSum gradients;
+  model::AdamW optimiser;
+
+  // Other initial weights for student and average: "backbone.…", and the heads where there are any.
+  void begin_from(const model::TensorMap& weights);
+  void set_compute_type(torch::ScalarType type);
+  // The update from the summed gradients, unless they aren't finite: then nothing changes. Returns the gradient's norm before
+  // clipping. `is_usable` false: as if they were not finite. Collective.
+  double update(const model::AdamWStep& values, double clip, bool is_usable);
+
+  // Copies on the CPU, their own tensors; on rank 0, nothing elsewhere. Collective, since each rank has a slice of the moments.
+  CheckpointFiles snapshot();
+  // On rank 0, from the checkpoint; share() follows. Throws std::invalid_argument listing what does not fit; the state is then
+  // undefined.
+  void restore(const storage::Checkpoint& checkpoint);
+  // Every rank gets rank 0's. Collective.
+  void share();
+
+ private:
+  // Of all ranks, on rank 0 (on the CPU); undefined elsewhere. Collective.
+  torch::Tensor whole(const torch::Tensor& slice);
+
+  const model::Shards& shards_;
+  torch::Tensor restored_first_, restored_second_;  // whole, on rank 0 between restore() and share()
+};
+
+// The tensors of a checkpoint's file into `target`. Throws std::invalid_argument listing what does not fit.
+void load_file(const storage::Checkpoint& checkpoint, const std::string& file, const model::NamedTensors& target);
+
+torch::Tensor copied_to_cpu(const torch::Tensor& tensor);
+
+}  // namespace paddock::jobs

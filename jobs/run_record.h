@@ -1,0 +1,65 @@
+// jobs/run_record.h – what rank 0 writes of a run: logs, reports to the worker, checkpoints.
+// The run's folder: metrics.jsonl (a line a step) and heldout.jsonl, health.jsonl (a line a measurement) hold the same bits
+// however often the run was killed; timing.jsonl has seconds, which differ; attempts.jsonl who began where, on how many ranks;
+// events.jsonl what was noticed: collapse, divergence, slow ranks, roll-backs.
+// Threads: one owner. Throws std::runtime_error when the disk refuses.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jobs/checkpoint_writer.h"
+#include "jobs/health_watch.h"
+#include "jobs/rank_environment.h"
+#include "jobs/report_channel.h"
+#include "jobs/step_log.h"
+#include "jobs/training_loss.h"
+#include "jobs/training_schedule.h"
+#include "jobs/training_state.h"
+
+namespace paddock::jobs {
+
+class RunRecord {
+ public:
+  RunRecord(const TrainingPlan& plan, const std::filesystem::path& dir, const RankEnvironment& environment,
+            ReportChannel& report);
+
+  // The logs go on after `step`; nothing at all when `is_new`.
+  void open_logs(std::int64_t step, bool is_new);
+  void begin_attempt(std::int64_t step, std::int64_t ranks, bool is_resumed);
+
+  void step(const TrainingState& state, const StepNumbers& numbers, const StepValues& values, double norm);
+  // Of the whole step and of waiting for pictures in it, in seconds; `rank_seconds`: each rank's own work.
+  void time(const TrainingState& state, const StepNumbers& numbers, double seconds, double data_seconds);
+  void heldout(std::int64_t step, double loss);
+  void health(std::int64_t step, const model::TargetHealth& targets, const model::FeatureHealth& features);
+  // To stderr and events.jsonl.
+  void event(std::int64_t step, const std::string& sentence);
+
+  // Hands the snapshot to the writing thread; the logs are synced first, since a checkpoint must never be ahead of what
+  // led to it.
+  void save(Snapshot snapshot);
+  // Until everything handed over is durable.
+  void finish_writing();
+  // Reports the final checkpoint, which was taken at `step`.
+  void finish(std::int64_t step);
+
+ private:
+  const TrainingPlan& plan_;
+  const std::filesystem::path dir_;
+  const std::uint64_t fence_;
+  ReportChannel& report_;
+  CheckpointWriter writer_;
+  std::optional<StepLog> metrics_, timing_, heldout_log_, health_log_;
+  StepLog events_;
+  HealthWatch watch_;
+  HeldoutLosses heldout_losses_;
+  std::chrono::steady_clock::time_point reported_{};
+  double mean_seconds_ = 0;
+};
+
+}  // namespace paddock::jobs

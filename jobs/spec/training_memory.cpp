@@ -1,0 +1,88 @@
+#include "jobs/spec/training_memory.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace paddock::spec {
+namespace {
+
+constexpr double kFloat = 4;  // bytes
+
+// Buffers of the tree that gradients are summed in (model/shards.h) when a rank has so many shards: the
+// subtrees whose other half is still to come, and the newest shard's.
+std::int64_t sum_buffers(std::int64_t shards) {
+  int most = 0;
+  for (std::uint64_t done = 0; done < static_cast<std::uint64_t>(shards); ++done)
+    most = std::max(most, std::popcount(done) + 1);
+  return most;
+}
+
+// What the backward pass of a block keeps of a token. `value`: bytes of a number in the products.
+double block_bytes(const BackboneSpec& backbone, double value, bool is_fused) {
+  const auto width = static_cast<double>(backbone.embed_dim),
+             hidden = static_cast<double>(feed_forward_width(backbone));
+  const double inner = backbone.ffn == "swiglu" ? 2 * hidden : hidden;
+  // Normed twice; queries, keys, values; attended; what the activation is given.
+  if (is_fused) return (6 * width + inner) * kFloat * (1 - backbone.drop_path);
+  const double inputs = 2 * width * kFloat;  // of both norms
+  const double outputs =
+      backbone.layerscale > 0 ? 2 * width * kFloat : 0;  // of both branches, before their gains
+  const double attention =
+      6 * width * value;  // normed; queries, keys, values; attended, and that side by side
+  const double feed_forward = (width + (backbone.ffn == "swiglu" ? 2 * inner : inner + hidden)) * value;
+  return (inputs + outputs + attention + feed_forward) * (1 - backbone.drop_path);
+}
+
+double head_bytes(const HeadSpec& head, double rows, double value) {
+  const auto inner = static_cast<double>((head.layers - 1) * head.hidden);
+  // A score, the loss's derivative by it, and one more while that is worked out.
+  return rows * (2 * inner * value + static_cast<double>(head.prototypes) * (value + 2 * kFloat));
+}
+
+// What the student's backward pass keeps of a picture.
+double activation_bytes(const TrainingRun& run, double value) {
+  const BackboneSpec& backbone = run.student.backbone;
+  const std::int64_t locals = run.local_crops();
+  const auto patches = static_cast<double>(2 * patches_of(backbone, run.crops.global_size) +
+                                           locals * patches_of(backbone, run.crops.local_size));
+  const auto pixels = static_cast<double>(backbone.channels * backbone.patch_size * backbone.patch_size);
+  double bytes =
+      static_cast<double>(run.student_tokens() * backbone.depth) * block_bytes(backbone, value, run.is_fused);
+  bytes += patches * pixels * value;
+  if (!run.teacher) return bytes;
+  return bytes + head_bytes(run.student.dino_head, static_cast<double>(2 + locals), value) +
+         head_bytes(run.student.patch_head(), run.patches_looked_at(), value);
+}
+
+}  // namespace
+
+TrainingMemory training_memory(const TrainingRun& run) {
+  const double value = run.is_bf16 ? 2 : kFloat;
+  const auto in_a_shard = static_cast<double>(run.pictures_a_shard());
+  const double own_pictures = in_a_shard * static_cast<double>(run.shards_a_rank());
+  const auto parameters = static_cast<double>(backbone_parameters(run.student) +
+                                              (run.teacher ? heads_parameters(run.student) : 0));
+  TrainingMemory memory;
+  memory.weights = 2 * parameters * kFloat;
+  if (run.is_bf16) memory.weights += parameters * value;
+  if (run.is_fused) memory.weights += static_cast<double>(backbone_parameters(run.student)) * kFloat;
+  memory.gradients = parameters * kFloat * static_cast<double>(1 + sum_buffers(run.shards_a_rank()));
+  memory.optimiser = 2 * parameters * kFloat / static_cast<double>(run.ranks);
+  const std::int64_t global = run.crops.global_size, local = run.crops.local_size;
+  memory.pictures = own_pictures * kFloat *
+                    static_cast<double>(run.student.backbone.channels *
+                                        (2 * global * global + run.local_crops() * local * local));
+  double scores = 0;  // of the teacher, of a picture
+  if (run.teacher) {
+    if (run.is_teacher_frozen)
+      memory.weights +=
+          static_cast<double>(backbone_parameters(*run.teacher) + heads_parameters(*run.teacher)) * kFloat;
+    scores = 2 * static_cast<double>(run.teacher->dino_head.prototypes) +
+             run.patches_looked_at() * static_cast<double>(run.teacher->patch_head().prototypes);
+  }
+  memory.targets = own_pictures * scores * kFloat;
+  memory.activations = std::max(own_pictures * scores * value, in_a_shard * activation_bytes(run, value));
+  return memory;
+}
+
+}  // namespace paddock::spec

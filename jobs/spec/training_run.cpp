@@ -1,0 +1,95 @@
+#include "jobs/spec/training_run.h"
+
+#include <cmath>
+
+#include "jobs/spec/distill.h"
+#include "jobs/spec/pretrain.h"
+
+namespace paddock::spec {
+namespace {
+
+template <typename Options>
+TrainingRun common_run(const Options& options, const TrainingFacts& facts) {
+  TrainingRun run;
+  run.batch_size = options.batch_size;
+  run.shards = resolved_shards(options.shards, options.batch_size);
+  run.crops = options.crops;
+  run.loss = options.loss;
+  run.schedule = options.schedule;
+  run.student.image_size = options.crops.global_size;
+  run.ranks = facts.ranks;
+  run.dataset_pictures = facts.dataset_pictures;
+  // Where the machine decides, a GPU is taken to be there, and CPUs to be without bf16 products, as most are.
+  const RunSpec& how = options.run;
+  run.is_bf16 =
+      facts.is_bf16.value_or(how.precision == "bf16" || (how.precision == "auto" && how.device != "cpu"));
+  run.is_fused = !run.is_bf16 && how.device != "cuda";
+  return run;
+}
+
+std::optional<TrainingRun> pretrain_run(const OptionTable<PretrainOptions>& table, const Json& with,
+                                        const TrainingFacts& facts) {
+  const auto options = table.parse(with);
+  if (!options) return std::nullopt;
+  TrainingRun run = common_run(*options, facts);
+  run.student.backbone = resolved(options->backbone);
+  run.student.dino_head = options->heads.dino;
+  if (options->heads.is_separate) run.student.ibot_head = options->heads.ibot;
+  run.mask_probability = options->mask_probability;
+  run.mask_ratio = options->mask_ratio;
+  if (facts.student) run.student = *facts.student;
+  run.begins_from_weights = !options->from.empty();
+  run.is_student_known = facts.student || !run.begins_from_weights;
+  if (run.is_student_known) run.teacher = run.student;
+  return run;
+}
+
+std::optional<TrainingRun> distill_run(const Json& with, const TrainingFacts& facts) {
+  const auto options = distill_table().parse(with);
+  if (!options) return std::nullopt;
+  TrainingRun run = common_run(*options, facts);
+  run.is_teacher_frozen = true;
+  run.student.backbone = resolved(options->student);
+  run.student.dino_head = options->dino_head;
+  if (facts.student) run.student = *facts.student;
+  run.teacher = facts.frozen_teacher;
+  if (!run.teacher || facts.student) return run;
+  run.student.dino_head.prototypes = run.teacher->dino_head.prototypes;
+  if (run.teacher->ibot_head) {
+    run.student.ibot_head = options->ibot_head;
+    run.student.ibot_head->prototypes = run.teacher->ibot_head->prototypes;
+  }
+  return run;
+}
+
+}  // namespace
+
+std::int64_t TrainingRun::student_tokens() const {
+  return 2 * tokens_of(student.backbone, crops.global_size) +
+         local_crops() * tokens_of(student.backbone, crops.local_size);
+}
+
+std::int64_t TrainingRun::teacher_tokens() const {
+  return 2 * tokens_of(teacher.value_or(student).backbone, crops.global_size);
+}
+
+double TrainingRun::patches_looked_at() const {
+  if (loss.ibot_weight == 0) return 0;
+  const auto patches = static_cast<double>(2 * patches_of(student.backbone, crops.global_size));
+  if (mask_probability == 0) return patches;
+  return patches * mask_probability * (mask_ratio.front() + mask_ratio.back()) / 2;
+}
+
+double TrainingRun::peak_learning_rate() const {
+  return schedule.base_lr * std::sqrt(static_cast<double>(batch_size) / 1024);
+}
+
+std::optional<TrainingRun> training_run(const std::string& kind, const Json& with,
+                                        const TrainingFacts& facts) {
+  if (kind == "pretrain") return pretrain_run(pretrain_table(), with, facts);
+  if (kind == "adapt") return pretrain_run(adapt_table(), with, facts);
+  if (kind == "distill") return distill_run(with, facts);
+  return std::nullopt;
+}
+
+}  // namespace paddock::spec

@@ -1,0 +1,153 @@
+// The CPU's fast form of the blocks against LibTorch's operations: outputs, gradients of everything, any
+// number of threads.
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <functional>
+
+#include "model/vision_transformer.h"
+
+namespace paddock::model {
+namespace {
+
+struct Case {
+  std::string name;
+  std::function<void(VisionTransformerOptions&)> change;
+};
+
+void PrintTo(const Case& each, std::ostream* out) {
+  *out << each.name;
+}
+
+VisionTransformerOptions options_of(const Case& each) {
+  VisionTransformerOptions options;
+  options.image_height = options.image_width = 56;
+  options.patch_size = 8;
+  options.embed_dim = 96;
+  options.depth = 3;
+  options.heads = 3;
+  options.layerscale = .5;
+  each.change(options);
+  return options;
+}
+
+VisionTransformer network_of(const Case& each, bool is_fused) {
+  VisionTransformer network(options_of(each));
+  network.initialize(3);
+  for (auto& [name, tensor] : network.parameters()) {
+    const torch::NoGradGuard no_grad;
+    // Gains and biases as training leaves them: none is 1 or 0.
+    if (tensor.dim() == 1) torch::Tensor(tensor).add_(torch::randn(tensor.sizes()) * .2);
+    torch::Tensor(tensor).set_requires_grad(true);
+  }
+  network.set_fused(is_fused);
+  return network;
+}
+
+// Keeps the last samples, in falling order.
+std::vector<std::int64_t> last_samples(std::int64_t block, int branch, std::int64_t, std::int64_t batch,
+                                       std::int64_t kept) {
+  std::vector<std::int64_t> samples;
+  for (std::int64_t i = 0; i < kept; ++i) samples.push_back((batch - 1 - i + block + branch) % batch);
+  return samples;
+}
+
+struct Outcome {
+  std::vector<torch::Tensor> outputs;
+  NamedTensors gradients;
+};
+
+Outcome train(const VisionTransformer& network) {
+  torch::manual_seed(9);
+  const auto large = torch::randn({3, 3, 56, 56}), little = torch::randn({5, 3, 24, 24});
+  const auto masks = torch::rand({3, 49}).lt(.4);
+  const auto index = torch::tensor({0, 5, 48, 49, 100, 5}, torch::kInt64);
+  const KeptSamples kept = network.options().drop_path > 0 ? KeptSamples(last_samples) : KeptSamples();
+  const auto features = network.forward_picked({{large, masks}, {little, {}}}, index, kept);
+  Outcome outcome;
+  outcome.outputs = {features.cls_BD[0], features.cls_BD[1], features.patches_MD};
+  auto loss = torch::zeros({});
+  for (const auto& output : outcome.outputs) loss = loss + (output * torch::randn(output.sizes())).sum();
+  loss.backward();
+  for (const auto& [name, tensor] : network.parameters()) {
+    if (tensor.grad().defined()) outcome.gradients.emplace_back(name, tensor.grad());
+  }
+  return outcome;
+}
+
+double relative_distance(const torch::Tensor& a, const torch::Tensor& b) {
+  return ((a - b).abs().max() / (b.abs().max() + 1e-20)).item<double>();
+}
+
+class FusedBlocks : public ::testing::TestWithParam<Case> {};
+
+TEST_P(FusedBlocks, GiveTheOutputsAndGradientsOfLibTorchsOperations) {
+  torch::manual_seed(1);
+  const auto fused = network_of(GetParam(), true);
+  torch::manual_seed(1);
+  const auto plain = network_of(GetParam(), false);
+  const auto fast = train(fused), slow = train(plain);
+  for (std::size_t i = 0; i < slow.outputs.size(); ++i)
+    EXPECT_LT(relative_distance(fast.outputs[i], slow.outputs[i]), 1e-5) << i;
+  ASSERT_EQ(fast.gradients.size(), slow.gradients.size());
+  for (std::size_t i = 0; i < slow.gradients.size(); ++i) {
+    const auto& [name, wanted] = slow.gradients[i];
+    const auto& gradient = fast.gradients[i].second;
+    EXPECT_EQ(fast.gradients[i].first, name);
+    if (name.ends_with("qkv.bias")) {
+      // The keys' bias has no effect: the fast form's gradient of it is 0, the other's is rounding.
+      EXPECT_EQ(gradient.chunk(3)[1].abs().max().item<double>(), 0) << name;
+      EXPECT_LT((gradient - wanted).abs().max().item<double>(), 1e-4 * wanted.abs().max().item<double>())
+          << name;
+      continue;
+    }
+    EXPECT_LT(relative_distance(gradient, wanted), 1e-4) << name;
+  }
+}
+
+TEST_P(FusedBlocks, GiveTheSameBitsForAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  std::vector<Outcome> outcomes;
+  for (const int threads : {1, 2, 3}) {
+    at::set_num_threads(threads);
+    torch::manual_seed(1);
+    outcomes.push_back(train(network_of(GetParam(), true)));
+  }
+  at::set_num_threads(before);
+  for (std::size_t other = 1; other < outcomes.size(); ++other) {
+    for (std::size_t i = 0; i < outcomes[0].outputs.size(); ++i)
+      EXPECT_TRUE(torch::equal(outcomes[0].outputs[i], outcomes[other].outputs[i])) << other << " " << i;
+    for (std::size_t i = 0; i < outcomes[0].gradients.size(); ++i) {
+      const auto& [name, gradient] = outcomes[0].gradients[i];
+      if (name.starts_with("blocks.")) {
+        EXPECT_TRUE(torch::equal(gradient, outcomes[other].gradients[i].second)) << other << " " << name;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, FusedBlocks,
+    ::testing::Values(Case{"Plain", [](auto&) {}},
+                      Case{"Gated", [](auto& options) { options.ffn = "swiglu"; }},
+                      Case{"QuickGelu", [](auto& options) { options.activation = "quick_gelu"; }},
+                      Case{"WithoutLayerScale", [](auto& options) { options.layerscale = 0; }},
+                      Case{"StochasticDepth", [](auto& options) { options.drop_path = .5; }},
+                      Case{"Registers", [](auto& options) { options.registers = 3; }},
+                      Case{"OddWidths",
+                           [](auto& options) {
+                             options.embed_dim = 66;
+                             options.ffn_hidden = 101;
+                           }}),
+    [](const auto& each) { return each.param.name; });
+
+TEST(FusedBlocks, KeepNothingForASecondBackwardPass) {
+  const auto network = network_of({"", [](auto&) {}}, true);
+  const auto loss = network.forward_features(torch::randn({1, 3, 56, 56})).cls_BD.sum();
+  loss.backward({}, true);
+  EXPECT_THROW(loss.backward(), std::logic_error);
+}
+
+}  // namespace
+}  // namespace paddock::model
