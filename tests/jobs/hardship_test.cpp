@@ -118,7 +118,7 @@ TEST_F(RunsTest, AFlippedByteInAnyFileOfTheNewestCheckpointFallsBackToTheOneBefo
 }
 
 TEST_F(RunsTest, ARankThatStopsAnsweringIsNoticedByTheOthersWatchdog) {
-  write_spec(100'000, "sinkhorn_knopp", 1'000, 2);
+  write_spec(100'000, "sinkhorn_knopp", 1'000, 8);
   Attempt attempt("pretrain", spec_, folder_.path() / "hung", 2);
   EXPECT_TRUE(attempt.wait_for("progress", 1));
   attempt.signal(1, SIGSTOP);
