@@ -47,8 +47,9 @@ std::optional<std::string> HealthWatch::judge_loss(std::int64_t step, double los
   const bool was_diverged = is_diverged_;
   is_diverged_ = mean_loss_ > kLossRiseMax * least_loss_;
   if (was_diverged || !is_diverged_) return std::nullopt;
-  return "step " + std::to_string(step) + ": the loss diverges (" + short_number(mean_loss_) + " over the last steps, " +
-         short_number(least_loss_) + " at its best): lower schedule.base_lr or schedule.clip";
+  return "step " + std::to_string(step) + ": the loss diverges (" + short_number(mean_loss_) +
+         " over the last steps, " + short_number(least_loss_) +
+         " at its best): lower schedule.base_lr or schedule.clip";
 }
 
 std::optional<std::string> HealthWatch::judge_ranks(std::int64_t step, const std::vector<double>& seconds) {
@@ -66,8 +67,8 @@ std::optional<std::string> HealthWatch::judge_ranks(std::int64_t step, const std
   const bool is_news = slow >= 0 && slow != slow_rank_;
   slow_rank_ = slow;
   if (!is_news) return std::nullopt;
-  return "step " + std::to_string(step) + ": rank " + std::to_string(slow) + " works " + short_number(*slowest) +
-         " s a step, the others " + short_number(median) + " s: look at its node";
+  return "step " + std::to_string(step) + ": rank " + std::to_string(slow) + " works " +
+         short_number(*slowest) + " s a step, the others " + short_number(median) + " s: look at its node";
 }
 
 std::string HealthWatch::state() const {

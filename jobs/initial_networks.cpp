@@ -23,7 +23,8 @@ std::string hash_of(const model::TensorMap& weights) {
 }
 
 // The table of positions for image_size × image_size, by the network's own way of resizing it.
-void resize_positions(const model::VisionTransformer& network, std::int64_t image_size, InitialNetworks& initial) {
+void resize_positions(const model::VisionTransformer& network, std::int64_t image_size,
+                      InitialNetworks& initial) {
   const torch::NoGradGuard no_grad;
   const std::int64_t side = image_size / initial.backbone.patch_size;
   initial.weights["backbone.pos_embed"] = network.positions(side, side).detach().clone();
@@ -56,8 +57,9 @@ InitialNetworks load_initial_networks(const std::string& path, std::int64_t imag
     initial.hash = hash_of(initial.weights);
   }
   if (image_size % initial.backbone.patch_size != 0)
-    throw std::invalid_argument("crops.global_size is " + std::to_string(image_size) + ", must be a multiple of " +
-                                std::to_string(initial.backbone.patch_size) + ", the patch size of " + path);
+    throw std::invalid_argument("crops.global_size is " + std::to_string(image_size) +
+                                ", must be a multiple of " + std::to_string(initial.backbone.patch_size) +
+                                ", the patch size of " + path);
   if (!data::is_channel_count(initial.backbone.channels))
     throw std::invalid_argument(path + " takes " + std::to_string(initial.backbone.channels) +
                                 " channels, and pictures are made of 1, 3 or 4");

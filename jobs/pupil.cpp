@@ -18,8 +18,8 @@ model::HeadedBackbone made(const model::HeadedBackboneOptions& options, std::uin
 }
 
 // The same networks, their weights still undetermined.
-model::HeadedBackbone copy_of(const model::HeadedBackbone& networks, const model::HeadedBackboneOptions& options,
-                              torch::Device device) {
+model::HeadedBackbone copy_of(const model::HeadedBackbone& networks,
+                              const model::HeadedBackboneOptions& options, torch::Device device) {
   model::HeadedBackbone copy(options, device);
   const torch::NoGradGuard no_grad;
   const auto from = networks.parameters(), to = copy.parameters();
@@ -67,8 +67,8 @@ void Pupil::set_compute_type(torch::ScalarType type) {
 double Pupil::update(const model::AdamWStep& values, double clip, bool is_usable) {
   model::Collective& ranks = shards_.ranks();
   const auto gradient = gradients.reduce();
-  const auto clipped = model::clip_gradients(student_parameters, gradients.slice(), gradient, shards_.count(),
-                                             clip, ranks);
+  const auto clipped =
+      model::clip_gradients(student_parameters, gradients.slice(), gradient, shards_.count(), clip, ranks);
   const double norm = clipped.norm();
   if (is_usable && std::isfinite(norm)) {
     optimiser.step(gradient, clipped.scales, values);
@@ -87,7 +87,8 @@ torch::Tensor Pupil::whole(const torch::Tensor& slice) {
   for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
     const auto range = model::slice_of_rank(student_parameters.elements(), rank, ranks.ranks());
     if (range.size() == 0) continue;
-    auto carried = rank == ranks.rank() ? copied_to_cpu(slice) : torch::empty({range.size()}, torch::kFloat32);
+    auto carried =
+        rank == ranks.rank() ? copied_to_cpu(slice) : torch::empty({range.size()}, torch::kFloat32);
     ranks.broadcast(carried, rank);
     if (all.defined()) all.narrow(0, range.begin, range.size()).copy_(carried);
   }
@@ -118,7 +119,8 @@ void Pupil::restore(const storage::Checkpoint& checkpoint) {
   restored_first_ = torch::zeros({student_parameters.elements()}, torch::kFloat32);
   restored_second_ = torch::zeros_like(restored_first_);
   auto moments = student_parameters.views("first.", restored_first_);
-  for (auto& named : student_parameters.views("second.", restored_second_)) moments.push_back(std::move(named));
+  for (auto& named : student_parameters.views("second.", restored_second_))
+    moments.push_back(std::move(named));
   load_file(checkpoint, "optimizer.safetensors", moments);
 }
 

@@ -55,7 +55,8 @@ struct Pupil {
 };
 
 // The tensors of a checkpoint's file into `target`. Throws std::invalid_argument listing what does not fit.
-void load_file(const storage::Checkpoint& checkpoint, const std::string& file, const model::NamedTensors& target);
+void load_file(const storage::Checkpoint& checkpoint, const std::string& file,
+               const model::NamedTensors& target);
 
 torch::Tensor copied_to_cpu(const torch::Tensor& tensor);
 

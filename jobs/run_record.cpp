@@ -50,7 +50,8 @@ void RunRecord::begin_attempt(std::int64_t step, std::int64_t ranks, bool is_res
       .append({{"step", step}, {"fence", fence_}, {"ranks", ranks}, {"resumed", is_resumed}});
 }
 
-void RunRecord::step(const TrainingState& state, const StepNumbers& numbers, const StepValues& values, double norm) {
+void RunRecord::step(const TrainingState& state, const StepNumbers& numbers, const StepValues& values,
+                     double norm) {
   metrics_->append({{"step", state.step},
                     {"loss", numbers.loss()},
                     {"dino_local", numbers.dino_local},
@@ -68,7 +69,8 @@ void RunRecord::step(const TrainingState& state, const StepNumbers& numbers, con
   if (const auto sentence = watch_.judge_loss(state.step, numbers.loss())) event(state.step, *sentence);
 }
 
-void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, double seconds, double data_seconds) {
+void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, double seconds,
+                     double data_seconds) {
   mean_seconds_ = mean_seconds_ == 0 ? seconds : .9 * mean_seconds_ + .1 * seconds;
   timing_->append({{"step", state.step},
                    {"fence", fence_},
@@ -76,7 +78,8 @@ void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, dou
                    {"data_seconds", data_seconds},
                    {"rank_seconds", numbers.rank_seconds},
                    {"images_per_s", static_cast<double>(plan_.batch_size) / seconds}});
-  if (const auto sentence = watch_.judge_ranks(state.step, numbers.rank_seconds)) event(state.step, *sentence);
+  if (const auto sentence = watch_.judge_ranks(state.step, numbers.rank_seconds))
+    event(state.step, *sentence);
   const auto now = Clock::now();
   if (now - reported_ < kProgressInterval && state.step != plan_.schedule.steps) return;
   reported_ = now;

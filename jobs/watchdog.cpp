@@ -36,7 +36,8 @@ std::vector<pid_t> threads_of_process() {
   DIR* directory = opendir("/proc/self/task");
   if (directory == nullptr) return threads;
   while (const dirent* entry = readdir(directory)) {
-    if (entry->d_name[0] != '.') threads.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
+    if (entry->d_name[0] != '.')
+      threads.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
   }
   closedir(directory);
   return threads;

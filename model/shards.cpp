@@ -124,8 +124,7 @@ torch::Tensor Shards::gather(const std::vector<torch::Tensor>& own) const {
 }
 
 Range slice_of_rank(std::int64_t elements, std::int64_t rank, std::int64_t ranks) {
-  if (elements % kParameterBlock != 0)
-    throw std::logic_error("flat parameters are no multiple of the block");
+  if (elements % kParameterBlock != 0) throw std::logic_error("flat parameters are no multiple of the block");
   const Range blocks = part_of_rank(elements / kParameterBlock, rank, ranks);
   return {blocks.begin * kParameterBlock, blocks.end * kParameterBlock};
 }

@@ -110,8 +110,8 @@ inline std::string outcome(const fs::path& dir) {
 // A spec, and where its runs go.
 class RunsTest : public testing::Test {
  protected:
-  void write_spec(std::int64_t steps, const char* centering = "sinkhorn_knopp", std::int64_t checkpoint_every = 2,
-                  std::int64_t hang_seconds = 600) {
+  void write_spec(std::int64_t steps, const char* centering = "sinkhorn_knopp",
+                  std::int64_t checkpoint_every = 2, std::int64_t hang_seconds = 600) {
     auto options = tiny_options(dataset());
     options["run"]["checkpoint_every"] = checkpoint_every;
     options["run"]["hang_seconds"] = hang_seconds;

@@ -40,7 +40,8 @@ TEST_P(HardshipTest, KilledAtRandomInstantsEndsInTheSameBits) {
     for (bool is_finished = false; !is_finished;) {
       Attempt attempt("pretrain", spec_, dir, GetParam());
       if (kills < kills_wanted()) {
-        ::poll(nullptr, 0, static_cast<int>(draws.uniform(.1, 1) * life * 1'000));  // an instant, not an event
+        ::poll(nullptr, 0,
+               static_cast<int>(draws.uniform(.1, 1) * life * 1'000));  // an instant, not an event
         attempt.signal_all(SIGKILL);
         ++kills;
       }

@@ -285,7 +285,8 @@ TEST_F(OtherModels, OfIjepasCheckpointTheRoleChoosesTheEncoder) {
     return drawn(ijepa(), seed).forward_features(images).patches_BND;
   };
   EXPECT_TRUE(torch::allclose(forward("ijepa.safetensors", images).at("patches"), of(7), 1e-4, 1e-5));
-  EXPECT_TRUE(torch::allclose(forward("ijepa.safetensors", images, {"--role", "student"}).at("patches"), of(8), 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(forward("ijepa.safetensors", images, {"--role", "student"}).at("patches"),
+                              of(8), 1e-4, 1e-5));
   EXPECT_EQ(info_of("ijepa.safetensors")["left_out"].size(), encoder.size());
 }
 

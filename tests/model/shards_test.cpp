@@ -48,7 +48,8 @@ TEST(Shards, SumMaxAndGatherHaveTheBitsOfOneRankForAnyNumberOfRanks) {
     OneRank alone;
     const auto copies = [&](Range own) {
       std::vector<torch::Tensor> part;
-      for (std::int64_t i = own.begin; i < own.end; ++i) part.push_back(leaves(count, 50)[static_cast<std::size_t>(i)]);
+      for (std::int64_t i = own.begin; i < own.end; ++i)
+        part.push_back(leaves(count, 50)[static_cast<std::size_t>(i)]);
       return part;
     };
     const Shards whole(alone, count);

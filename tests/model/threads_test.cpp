@@ -24,7 +24,8 @@ HeadedBackboneOptions some_networks(std::int64_t registers) {
   return options;
 }
 
-std::vector<std::int64_t> every_second(std::int64_t, int, std::int64_t, std::int64_t batch, std::int64_t kept) {
+std::vector<std::int64_t> every_second(std::int64_t, int, std::int64_t, std::int64_t batch,
+                                       std::int64_t kept) {
   std::vector<std::int64_t> samples;
   for (std::int64_t i = 0; i < kept; ++i) samples.push_back((2 * i + (2 * i >= batch ? 1 : 0)) % batch);
   std::sort(samples.begin(), samples.end());
