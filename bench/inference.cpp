@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/memory.h"
 #include "model/vision_transformer.h"
 
 namespace paddock::model {
@@ -50,6 +51,7 @@ BENCHMARK_CAPTURE(Features, base_bf16, 768, 12, torch::kBFloat16)
 }  // namespace paddock::model
 
 int main(int count, char** values) {
+  paddock::keep_freed_memory();  // as paddock-run does
   benchmark::AddCustomContext("threads", std::to_string(at::get_num_threads()));
   benchmark::Initialize(&count, values);
   if (benchmark::ReportUnrecognizedArguments(count, values)) return 2;

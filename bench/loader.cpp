@@ -6,13 +6,11 @@
 // files come from the page cache unless the machine has forgotten them. With X, what a training step
 // consumes, the program fails when the loader on all cores delivers less than 1.5 times that from any source.
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <iostream>
-#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory.h"
 #include "data/augment.h"
 #include "data/decode.h"
 #include "data/loader.h"
@@ -151,9 +150,7 @@ bool is_enough(double step) {
 int main(int count, char** values) {
   namespace data = paddock::data;
   // Freed memory is kept, as paddock-run keeps it.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  mallopt(M_TOP_PAD, 64 << 20);
+  paddock::keep_freed_memory();
   benchmark::Initialize(&count, values);
   std::vector<std::string> arguments(values + 1, values + count);
   double step = 0;

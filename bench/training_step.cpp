@@ -4,14 +4,13 @@
 // OMP_NUM_THREADS says how many cores. The peer is peers/training_step.py: the same step in eager PyTorch.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 #include <torch/types.h>
 
 #include <cstdlib>
-#include <limits>
 #include <memory>
 #include <string>
 
+#include "base/memory.h"
 #include "model/adamw.h"
 #include "model/gradient_sum.h"
 #include "model/self_distillation.h"
@@ -192,10 +191,7 @@ BENCHMARK(Update)->Unit(benchmark::kMillisecond)->UseRealTime()->MinTime(2);
 }  // namespace paddock::model
 
 int main(int count, char** values) {
-  // As paddock-run does (jobs/devices.cpp): freed memory stays with the process, so that no step faults it in again.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  mallopt(M_TOP_PAD, 64 << 20);
+  paddock::keep_freed_memory();  // as paddock-run does
   benchmark::AddCustomContext("threads", std::to_string(at::get_num_threads()));
   benchmark::Initialize(&count, values);
   if (benchmark::ReportUnrecognizedArguments(count, values)) return 2;

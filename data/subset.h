@@ -19,6 +19,7 @@ class Subset final : public storage::SampleSet {
 
   std::uint64_t size() const override { return count_; }
   std::string key(std::uint64_t i) const override { return whole_->key(index(i)); }
+  Result<storage::SampleAbout> about(std::uint64_t i) const override { return whole_->about(index(i)); }
   Result<storage::Bytes> read_picture(std::uint64_t i) const override {
     return whole_->read_picture(index(i));
   }

@@ -3,11 +3,9 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
-#include <malloc.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
 #include <stdexcept>
 #include <string_view>
 
@@ -47,12 +45,6 @@ torch::ScalarType choose_compute_type(const std::string& precision, torch::Devic
 void fix_threads(int threads) {
   at::set_num_threads(threads);
   at::set_num_interop_threads(1);
-}
-
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  mallopt(M_TOP_PAD, 64 << 20);
 }
 
 }  // namespace paddock::jobs

@@ -18,8 +18,4 @@ torch::ScalarType choose_compute_type(const std::string& precision, torch::Devic
 // The threads that LibTorch may use in this rank; fixed for the whole run, since sums depend on it. Call before any tensor.
 void fix_threads(int threads);
 
-// Lets the C library keep the memory of freed tensors for the next ones, instead of giving it back to the kernel and
-// having it cleared again at every step (a tenth of a small model's time). Call before any tensor.
-void keep_freed_memory();
-
 }  // namespace paddock::jobs

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "base/result.h"
 #include "jobs/curate/curate.h"
 #include "jobs/devices.h"

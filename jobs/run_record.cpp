@@ -40,6 +40,7 @@ void RunRecord::open_logs(std::int64_t step, bool is_new) {
   metrics_.emplace(dir_ / "metrics.jsonl", step);
   timing_.emplace(dir_ / "timing.jsonl", step);
   heldout_log_.emplace(dir_ / "heldout.jsonl", is_new ? -1 : step);
+  knn_log_.emplace(dir_ / "knn.jsonl", is_new ? -1 : step);
   health_log_.emplace(dir_ / "health.jsonl", step);
   heldout_losses_ = losses_of(dir_ / "heldout.jsonl");
 }
@@ -101,6 +102,13 @@ void RunRecord::heldout(std::int64_t step, double loss) {
   heldout_losses_[step] = loss;
 }
 
+void RunRecord::neighbours(std::int64_t step, const NeighbourAccuracy::Measured& measured) {
+  knn_log_->append({{"step", step},
+                    {"accuracy", measured.accuracy},
+                    {"bank", measured.bank},
+                    {"judged", measured.judged}});
+}
+
 void RunRecord::health(std::int64_t step, const model::TargetHealth& targets,
                        const model::FeatureHealth& features) {
   health_log_->append({{"step", step},
@@ -117,7 +125,7 @@ void RunRecord::event(std::int64_t step, const std::string& sentence) {
 }
 
 void RunRecord::save(Snapshot snapshot) {
-  for (auto* log : {&metrics_, &heldout_log_, &health_log_}) (*log)->sync();
+  for (auto* log : {&metrics_, &heldout_log_, &knn_log_, &health_log_}) (*log)->sync();
   writer_.write(std::move(snapshot), heldout_losses_);
 }
 

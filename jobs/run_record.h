@@ -1,5 +1,5 @@
 // jobs/run_record.h – what rank 0 writes of a run: logs, reports to the worker, checkpoints.
-// The run's folder: metrics.jsonl (a line a step) and heldout.jsonl, health.jsonl (a line a measurement) hold the same bits
+// The run's folder: metrics.jsonl (a line a step) and heldout.jsonl, knn.jsonl, health.jsonl (a line a measurement) hold the same bits
 // however often the run was killed; timing.jsonl has seconds, which differ; attempts.jsonl who began where, on how many ranks;
 // events.jsonl what was noticed: collapse, divergence, slow ranks, roll-backs.
 // Threads: one owner. Throws std::runtime_error when the disk refuses.
@@ -14,6 +14,7 @@
 
 #include "jobs/checkpoint_writer.h"
 #include "jobs/health_watch.h"
+#include "jobs/neighbour_accuracy.h"
 #include "jobs/rank_environment.h"
 #include "jobs/report_channel.h"
 #include "jobs/step_log.h"
@@ -36,6 +37,7 @@ class RunRecord {
   // Of the whole step and of waiting for pictures in it, in seconds; `rank_seconds`: each rank's own work.
   void time(const TrainingState& state, const StepNumbers& numbers, double seconds, double data_seconds);
   void heldout(std::int64_t step, double loss);
+  void neighbours(std::int64_t step, const NeighbourAccuracy::Measured& measured);
   void health(std::int64_t step, const model::TargetHealth& targets, const model::FeatureHealth& features);
   // To stderr and events.jsonl.
   void event(std::int64_t step, const std::string& sentence);
@@ -54,7 +56,7 @@ class RunRecord {
   const std::uint64_t fence_;
   ReportChannel& report_;
   CheckpointWriter writer_;
-  std::optional<StepLog> metrics_, timing_, heldout_log_, health_log_;
+  std::optional<StepLog> metrics_, timing_, heldout_log_, knn_log_, health_log_;
   StepLog events_;
   HealthWatch watch_;
   HeldoutLosses heldout_losses_;

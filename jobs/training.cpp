@@ -11,6 +11,7 @@
 #include "jobs/devices.h"
 #include "jobs/heldout_loss.h"
 #include "jobs/model_checkpoint.h"
+#include "jobs/neighbour_accuracy.h"
 #include "jobs/quarantine_log.h"
 #include "jobs/run_record.h"
 #include "jobs/start_summary.h"
@@ -62,7 +63,7 @@ data::Splits open_splits(storage::Disk& disk, const TrainingPlan& plan, const fs
 // The options that a run may be continued with under other values: they change what is kept, not what is computed.
 nlohmann::json identity_of(nlohmann::json options) {
   if (options.contains("run")) {
-    for (const char* key : {"checkpoint_every", "keep_checkpoints", "keep_every", "hang_seconds",
+    for (const char* key : {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
                             "loader_threads", "cache_megabytes"})
       options["run"].erase(key);
   }
@@ -91,6 +92,11 @@ class Training {
         watchdog_(std::chrono::seconds(plan_.run.hang_seconds),
                   [this](const std::string& sentence) { end_hanging_rank(sentence); }) {
     if (splits_.test) heldout_.emplace(plan_, *splits_.test, shards_, device_, quarantine_);
+    if (splits_.test && plan_.run.knn_every > 0 && plan_.run.knn_every <= plan_.schedule.steps) {
+      neighbours_.emplace(plan_, splits_.train, splits_.test, device_,
+                          [this] { watchdog_.enter("looking at labelled pictures", state_.step); });
+      if (!neighbours_->is_possible()) neighbours_.reset();
+    }
     if (plan_.frozen_teacher) {
       frozen_teacher_.emplace(*plan_.frozen_teacher, device_);
       model::load_weights(frozen_teacher_->parameters(), std::exchange(plan_.frozen_weights, {}));
@@ -101,7 +107,10 @@ class Training {
 
   TrainingEnd run() {
     begin_or_resume();
-    if (state_.step == 0) measure_heldout();
+    if (state_.step == 0) {
+      measure_heldout();
+      measure_neighbours();
+    }
     for (;;) {
       switch (run_until_event()) {
         case Event::kRollBack:
@@ -138,6 +147,7 @@ class Training {
       if (state_.skipped_in_a_row >= kSkippedInARowMax) return Event::kRollBack;
       const bool is_last = state_.step == plan_.schedule.steps;
       if (heldout_ && (is_last || state_.step % plan_.run.heldout_every == 0)) measure_heldout();
+      if (neighbours_ && (is_last || state_.step % plan_.run.knn_every == 0)) measure_neighbours();
       // Nothing was learnt in a bad step: its checkpoint would only push out a good one.
       const bool is_due = state_.step % plan_.run.checkpoint_every == 0 && state_.skipped_in_a_row == 0;
       if (is_last || numbers.is_stopping || is_due) save();
@@ -202,6 +212,12 @@ class Training {
     watchdog_.enter("measuring the held-out loss", state_.step, ranks_.ranks() > 1);
     const double loss = heldout_->measure(state_.pupil.student, teacher(), state_.targets);
     if (record_) record_->heldout(state_.step, loss);
+  }
+
+  void measure_neighbours() {
+    if (!neighbours_) return;
+    const auto measured = neighbours_->measure(state_.pupil.average.backbone, ranks_);
+    if (record_) record_->neighbours(state_.step, measured);
   }
 
   void save() {
@@ -341,6 +357,7 @@ class Training {
   const data::Splits splits_;
   QuarantineLog quarantine_;
   std::optional<HeldoutLoss> heldout_;
+  std::optional<NeighbourAccuracy> neighbours_;
   std::optional<model::HeadedBackbone> frozen_teacher_;
   TrainingState state_;
   std::optional<RunRecord> record_;  // rank 0 only

@@ -12,7 +12,8 @@
 // – Sums over tokens run over fixed blocks of rows in a fixed order: threads change no bit.
 // Letters: R rows (tokens of all groups), S rows of a branch, P picked rows, D width, H hidden, I inputs of
 // the activation.
-// Threads: from one; uses LibTorch's pool. Float32 on the CPU.
+// With bfloat16 the products and attention read and write it; the residual stream, statistics and sums are float32.
+// Threads: from one; uses LibTorch's pool. On the CPU.
 #pragma once
 
 #include <torch/types.h>
@@ -45,6 +46,7 @@ struct BlockRun {
   torch::Tensor
       picked_P;  // int64: rows that are wanted of the last block, which skips the others past keys and values;
                  // undefined: all. Not together with `kept`.
+  torch::ScalarType compute = torch::kFloat32;  // of what products read and write: or kBFloat16
 };
 
 // x_RD through `blocks`: [R, D], or [P, D] with picked rows. Differentiable in x and all weights.

@@ -122,7 +122,8 @@ class PackedRun {
 }  // namespace
 
 bool can_run_packed(const std::vector<BlockWeights>& blocks, const BlockRun& run) {
-  return run.kept.empty() && !blocks.empty() && has_packed_block(shape_of(blocks.front(), run, 1));
+  return run.compute == torch::kFloat32 && run.kept.empty() && !blocks.empty() &&
+         has_packed_block(shape_of(blocks.front(), run, 1));
 }
 
 torch::Tensor run_packed_blocks(const torch::Tensor& x_RD, const std::vector<BlockWeights>& blocks,

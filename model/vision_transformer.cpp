@@ -337,8 +337,8 @@ torch::Tensor VisionTransformer::run_blocks(torch::Tensor x, std::size_t begin, 
                                             const torch::Tensor& picked) const {
   const bool is_dropping = kept && options_.drop_path > 0;
   const bool is_picking_early = picked.defined() && !is_dropping;
-  if (is_fused_ && x.device().is_cpu() && compute_ == torch::kFloat32) {
-    BlockRun run{layout, options_.heads, options_.norm_epsilon, Activation::kGelu, {}, {}};
+  if (is_fused_ && x.device().is_cpu()) {
+    BlockRun run{layout, options_.heads, options_.norm_epsilon, Activation::kGelu, {}, {}, compute_};
     if (options_.activation == "quick_gelu") run.activation = Activation::kQuickGelu;
     if (options_.ffn == "swiglu") run.activation = Activation::kSwiGlu;
     if (is_picking_early) run.picked_P = picked;

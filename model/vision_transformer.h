@@ -99,7 +99,7 @@ class VisionTransformer {
   // The official initial values, a function of the seed (and of this LibTorch's generator).
   void initialize(std::uint64_t seed);
   void set_compute_type(torch::ScalarType type) { compute_ = type; }  // kFloat32 or kBFloat16
-  // Whether blocks run in the fast form where there is one (fused_blocks.h: float32 on the CPU); so it is at first.
+  // Whether blocks run in the fast form where there is one (fused_blocks.h: on the CPU); so it is at first.
   void set_fused(bool is_fused) { is_fused_ = is_fused; }
   // What is done with images whose sides the patch does not divide; at first they are refused.
   void set_side_policy(SidePolicy policy) { side_policy_ = policy; }

@@ -15,6 +15,12 @@ namespace paddock::storage {
 // A picture's file above this is not one; it is refused before it is read into memory.
 inline constexpr std::uint64_t kPictureBytesMax = 256u << 20;
 
+// What is known of a sample beside its picture.
+struct SampleAbout {
+  std::string source;  // where it comes from, for a person
+  std::string label;   // what it shows, in its source's words; empty: nothing is said
+};
+
 class SampleSet {
  public:
   SampleSet() = default;
@@ -23,6 +29,12 @@ class SampleSet {
   virtual std::uint64_t size() const = 0;
   // Where a person finds sample i < size(): below the set's folder.
   virtual std::string key(std::uint64_t i) const = 0;
+  // Its label is the first of the folders that lie around it in the set, as in CLASS/PICTURE.jpg, unless the kind of set
+  // knows better. Errors as read_picture().
+  virtual Result<SampleAbout> about(std::uint64_t i) const {
+    const std::string where = key(i);
+    return SampleAbout{where, first_folder(where)};
+  }
   // The bytes of sample i's picture, as they are stored (PNG, JPEG, or whatever passes itself off as one).
   // kCorrupt, kInvalid: this picture can never be had. kConflict: it is not what it was when the set was
   // opened. Others as Disk; after kUnavailable another try may help.
@@ -31,6 +43,11 @@ class SampleSet {
   virtual const std::string& hash() const = 0;
 
  protected:
+  static std::string first_folder(const std::string& path) {
+    const auto slash = path.find('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash);
+  }
+
   SampleSet(const SampleSet&) = default;
   SampleSet& operator=(const SampleSet&) = default;
   SampleSet(SampleSet&&) = default;

@@ -79,6 +79,8 @@ class ShardSet final : public SampleSet {
   // Its member "png", or else "jpg", alone. kInvalid: it has neither.
   Result<Bytes> read_picture(std::uint64_t i) const override;
   std::string key(std::uint64_t i) const override;
+  // From the member "json": its "source" and "label". kInvalid: there is none; kCorrupt: it is no JSON object.
+  Result<SampleAbout> about(std::uint64_t i) const override;
   // Reads every shard whole and compares it with its hash.
   Result<void> verify() const;
 

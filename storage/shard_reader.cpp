@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/check.h"
@@ -148,6 +149,25 @@ Result<Bytes> ShardSet::read_picture(std::uint64_t i) const {
       if (member.extension == extension) return state_->read_member(entry, member);
   return fail(Code::kInvalid,
               "sample " + entry.listing.key + " has no member png or jpg; curate the set again");
+}
+
+Result<SampleAbout> ShardSet::about(std::uint64_t i) const {
+  PADDOCK_REQUIRE(i < size(), i, size());
+  const State::Entry& entry = state_->samples[i];
+  for (const MemberListing& member : entry.listing.members) {
+    if (member.extension != "json") continue;
+    TRY_ASSIGN(const Bytes bytes, state_->read_member(entry, member), "reading what is said of a sample");
+    const auto said = nlohmann::json::parse(bytes.text(), nullptr, false);
+    if (!said.is_object())
+      return tl::unexpected(corrupt(state_->dir / state_->shards[entry.shard].name,
+                                    "the JSON of " + entry.listing.key + " is damaged"));
+    const auto text = [&](const char* field) {
+      const auto found = said.find(field);
+      return found != said.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    return SampleAbout{text("source"), text("label")};
+  }
+  return fail(Code::kInvalid, "sample " + entry.listing.key + " has no member json; curate the set again");
 }
 
 Result<void> ShardSet::verify() const {

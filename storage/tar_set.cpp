@@ -112,6 +112,11 @@ std::string TarSet::key(std::uint64_t i) const {
   return state_->key(i);
 }
 
+Result<SampleAbout> TarSet::about(std::uint64_t i) const {
+  PADDOCK_REQUIRE(i < size(), i, size());
+  return SampleAbout{state_->key(i), first_folder(std::string(state_->names[i]))};
+}
+
 Result<Bytes> TarSet::read_picture(std::uint64_t i) const {
   PADDOCK_REQUIRE(i < size(), i, size());
   const State::Picture& picture = state_->pictures[i];

@@ -40,7 +40,10 @@ class TarSet final : public SampleSet {
   TarSet& operator=(TarSet&&) noexcept;
 
   std::uint64_t size() const override;
-  std::string key(std::uint64_t i) const override;  // the tar's name, '/', the member's
+  std::string key(std::uint64_t i) const override;
+  // Folders inside the tar count, not those around it.
+  Result<SampleAbout> about(std::uint64_t i) const override;
+  // the tar's name, '/', the member's
   Result<Bytes> read_picture(std::uint64_t i) const override;
   const std::string& hash() const override;
 

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 
 #include "base/limits.h"
+#include "data/sample_source.h"
 #include "jobs/devices.h"
 #include "jobs/evaluate/baselines.h"
 #include "jobs/evaluate/curves.h"
@@ -19,6 +21,7 @@
 #include "jobs/evaluate/protocols.h"
 #include "jobs/evaluate/report.h"
 #include "jobs/model_checkpoint.h"
+#include "jobs/parallel_for.h"
 #include "jobs/stop_request.h"
 #include "jobs/threads.h"
 #include "jobs/value_or_throw.h"
@@ -53,41 +56,69 @@ struct Splits {
 // The dataset's pictures and what they are judged by.
 struct Dataset {
   std::string hash;
-  json about;
+  json about = json::object();  // of a curated dataset
+  data::Splits samples;
   std::vector<std::string> classes;
   std::map<int, Splits> decoded;          // by channels, as the models need them; 3 from the beginning
   std::vector<std::uint32_t> train_rows;  // labelled
   std::vector<std::uint32_t> test_rows;
 };
 
-Splits load_splits(const spec::EvaluateOptions& options, const std::vector<std::string>& classes,
-                   int channels, int threads) {
-  const fs::path dir = options.data;
+Splits load_splits(const spec::EvaluateOptions& options, const Dataset& dataset, int channels, int threads) {
   const EvalTransform transform{static_cast<int>(options.image_size), options.crop_ratio,
                                 options.fit == "pad"};
   const auto seed = static_cast<std::uint64_t>(options.seed);
-  return {load_pictures(dir / "train", classes, channels, transform, false, seed, threads),
-          load_pictures(dir / "test", classes, channels, transform, true, seed, threads)};
+  return {load_pictures(*dataset.samples.train, dataset.classes, channels, transform, false, seed, threads),
+          load_pictures(*dataset.samples.test, dataset.classes, channels, transform, true, seed, threads)};
 }
 
-Dataset load_dataset(const spec::EvaluateOptions& options, int threads) {
+// A curated dataset names its classes; of any other pictures they are the labels that train/ has.
+std::vector<std::string> classes_of(const Dataset& dataset, const fs::path& dir, int threads) {
+  std::vector<std::string> classes;
+  if (!dataset.about.empty()) {
+    const json listed = read_json(dir / "classes.json");
+    for (const json& one : listed.value("classes", json::array()))
+      classes.push_back(one.at("name").get<std::string>());
+    return classes;
+  }
+  const storage::SampleSet& train = *dataset.samples.train;
+  classes.resize(train.size());
+  jobs::parallel_for(train.size(), threads, [&](std::size_t i) {
+    classes[i] = value_or_throw(train.about(i), "reading the dataset").label;
+  });
+  std::ranges::sort(classes);
+  const auto rest = std::ranges::unique(classes);
+  classes.erase(rest.begin(), rest.end());
+  if (!classes.empty() && classes.front().empty()) classes.erase(classes.begin());
+  return classes;
+}
+
+Dataset load_dataset(storage::Disk& disk, const spec::EvaluateOptions& options, const fs::path& dir,
+                     int threads) {
   Dataset dataset;
-  const fs::path dir = options.data;
-  dataset.about = read_json(dir / "dataset.json");
-  dataset.hash = dataset.about.value("hash", "");
-  const json classes = read_json(dir / "classes.json");
-  for (const json& one : classes.value("classes", json::array()))
-    dataset.classes.push_back(one.at("name").get<std::string>());
-  const Splits& splits =
-      dataset.decoded.emplace(3, load_splits(options, dataset.classes, 3, threads)).first->second;
-  dataset.train_rows = labelled(splits.train);
-  dataset.test_rows = labelled(splits.test);
+  const fs::path data = options.data;
+  if (options.data_test.empty() && !fs::exists(data / "test"))
+    throw std::invalid_argument("evaluate: " + options.data +
+                                " has no test/ that could be judged: give data_test, or another data");
+  data::SplitOptions splits{.data = options.data, .data_test = options.data_test, .needs_test = true};
+  splits.source.index_dir = dir / "tar-index";
+  dataset.samples = value_or_throw(data::open_splits(disk, splits), "opening the pictures");
+  dataset.hash = storage::xxh3_hex(dataset.samples.train->hash() + " " + dataset.samples.test->hash());
+  if (options.data_test.empty() && fs::exists(data / "dataset.json")) {
+    dataset.about = read_json(data / "dataset.json");
+    dataset.hash = dataset.about.value("hash", "");
+  }
+  dataset.classes = classes_of(dataset, data, threads);
+  const Splits& decoded = dataset.decoded.emplace(3, load_splits(options, dataset, 3, threads)).first->second;
+  dataset.train_rows = labelled(decoded.train);
+  dataset.test_rows = labelled(decoded.test);
   if (dataset.classes.size() < 2 || dataset.train_rows.empty() || dataset.test_rows.empty())
     throw std::invalid_argument(
         "evaluate: " + options.data + " has " + std::to_string(dataset.classes.size()) + " classes, " +
         std::to_string(dataset.train_rows.size()) + " labelled train and " +
         std::to_string(dataset.test_rows.size()) +
-        " labelled test pictures; two classes and one of each are needed (lower curate's min_class?)");
+        " labelled test pictures; two classes and one of each are needed: lower curate's min_class, or "
+        "lay pictures in a folder a class, train/CLASS/… and test/CLASS/…");
   return dataset;
 }
 
@@ -134,7 +165,7 @@ class Evaluation {
 
   std::string run() {
     report_.progress({{"phase", "read the dataset"}});
-    dataset_ = load_dataset(options_, threads_);
+    dataset_ = load_dataset(disk_, options_, dir_, threads_);
     protocols_.emplace(options_, task(), dir_, threads_);
     judge_baselines();
     for (const auto& [name, checkpoint] : options_.models) judge_checkpoint(name, checkpoint);
@@ -164,7 +195,7 @@ class Evaluation {
   const Splits& splits_of(const data::Normalization& normalization) {
     const int channels = normalization.channels();
     if (!dataset_.decoded.contains(channels))
-      dataset_.decoded.emplace(channels, load_splits(options_, dataset_.classes, channels, threads_));
+      dataset_.decoded.emplace(channels, load_splits(options_, dataset_, channels, threads_));
     return dataset_.decoded.at(channels);
   }
 
@@ -191,6 +222,7 @@ class Evaluation {
   const fs::path dir_;
   jobs::ReportChannel& report_;
   const int threads_;
+  storage::RealDisk disk_;
   Dataset dataset_;
   std::optional<Protocols> protocols_;
   std::vector<ModelFigures> figures_;

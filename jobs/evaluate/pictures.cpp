@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
+#include <map>
+#include <utility>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -12,25 +12,8 @@
 #include "data/resize.h"
 #include "jobs/parallel_for.h"
 #include "jobs/value_or_throw.h"
-#include "storage/disk.h"
-#include "storage/shard.h"
 
 namespace paddock::evaluate {
-
-namespace {
-
-std::int32_t label_index(const std::string& sample_json, const std::vector<std::string>& classes,
-                         std::string& source) {
-  const auto about = nlohmann::json::parse(sample_json, nullptr, false);
-  if (!about.is_object()) throw std::runtime_error("evaluate: a sample's JSON is damaged");
-  source = about.value("source", "");
-  const auto label = about.find("label");
-  if (label == about.end() || !label->is_string()) return -1;
-  const auto at = std::find(classes.begin(), classes.end(), label->get<std::string>());
-  return at == classes.end() ? -1 : static_cast<std::int32_t>(at - classes.begin());
-}
-
-}  // namespace
 
 data::Image square_of(const data::Image& picture, const EvalTransform& transform) {
   if (transform.is_padded) return data::eval_square(picture, transform.image_size, data::EvalFit::kPad);
@@ -50,26 +33,24 @@ data::Image random_crop_square(const data::Image& picture, int image_size, std::
   return data::resize(picture, {left, top, width, height}, image_size, image_size);
 }
 
-PictureSet load_pictures(const std::filesystem::path& dir, const std::vector<std::string>& classes,
+PictureSet load_pictures(const storage::SampleSet& samples, const std::vector<std::string>& classes,
                          int channels, const EvalTransform& transform, bool with_crops, std::uint64_t seed,
                          int threads) {
   PADDOCK_REQUIRE(transform.image_size > 0 && transform.crop_ratio > 0);
-  storage::RealDisk disk;
-  const storage::ShardSet shards =
-      jobs::value_or_throw(storage::ShardSet::open(disk, dir), "opening the dataset");
+  std::map<std::string, std::int32_t> index_of;
+  for (const std::string& name : classes) index_of.emplace(name, static_cast<std::int32_t>(index_of.size()));
   PictureSet set;
-  set.pictures.resize(shards.size());
-  if (with_crops) set.crops.resize(shards.size());
-  jobs::parallel_for(shards.size(), threads, [&](std::size_t i) {
-    const storage::Sample sample = jobs::value_or_throw(shards.read(i), "reading the dataset");
-    const auto about = sample.members.find("json");
-    if (about == sample.members.end())
-      throw std::runtime_error("evaluate: sample " + sample.key + " of " + dir.string() + " lacks its JSON");
-    const storage::Bytes file = jobs::value_or_throw(shards.read_picture(i), "reading the dataset");
+  set.pictures.resize(samples.size());
+  if (with_crops) set.crops.resize(samples.size());
+  jobs::parallel_for(samples.size(), threads, [&](std::size_t i) {
+    storage::SampleAbout about = jobs::value_or_throw(samples.about(i), "reading the dataset");
+    const storage::Bytes file = jobs::value_or_throw(samples.read_picture(i), "reading the dataset");
     const data::Image picture =
-        jobs::value_or_throw(data::decode_image(file.view(), {}, channels), "decoding " + sample.key);
+        jobs::value_or_throw(data::decode_image(file.view(), {}, channels), "decoding " + samples.key(i));
     Picture& out = set.pictures[i];
-    out.label = label_index(std::string(storage::text_of(about->second)), classes, out.source);
+    const auto label = index_of.find(about.label);
+    if (label != index_of.end()) out.label = label->second;
+    out.source = std::move(about.source);
     out.square = square_of(picture, transform);
     if (with_crops) set.crops[i] = random_crop_square(picture, transform.image_size, seed, i);
   });

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "data/image.h"
+#include "storage/sample_set.h"
 
 namespace paddock::evaluate {
 
@@ -37,9 +37,9 @@ data::Image square_of(const data::Image& picture, const EvalTransform& transform
 data::Image random_crop_square(const data::Image& picture, int image_size, std::uint64_t seed,
                                std::uint64_t position);
 
-// All pictures of the split in `dir` (a shard set), in its order, decoded to `channels` (data/decode.h). `classes` maps
-// labels to indices. Throws std::runtime_error for a damaged set.
-PictureSet load_pictures(const std::filesystem::path& dir, const std::vector<std::string>& classes,
+// All pictures of the set, in its order, decoded to `channels` (data/decode.h). `classes`, sorted or not, maps labels to
+// indices. Throws std::runtime_error for a damaged set and for a picture that does not decode.
+PictureSet load_pictures(const storage::SampleSet& samples, const std::vector<std::string>& classes,
                          int channels, const EvalTransform& transform, bool with_crops, std::uint64_t seed,
                          int threads);
 

@@ -21,7 +21,11 @@ OptionTable<EvaluateLinear> linear_table() {
 OptionTable<EvaluateOptions> make_table() {
   return OptionTable<EvaluateOptions>()
       .required("data", &EvaluateOptions::data,
-                "dataset folder; its test split is judged, its train split is the bank")
+                "what has a train/ and a test/: a dataset of curate, or folders or tars of pictures in a "
+                "folder a class; "
+                "test is judged, train is the bank")
+      .optional("data_test", &EvaluateOptions::data_test,
+                "what is judged, where it is not in data; then data itself is the bank")
       .optional(
           "models", &EvaluateOptions::models,
           "name: checkpoint folder; the averaged (teacher) weights are judged. A name is " + name_allowed())

@@ -19,7 +19,8 @@ struct EvaluateLinear {
 };
 
 struct EvaluateOptions {
-  std::string data;  // dataset folder
+  std::string data;       // dataset folder
+  std::string data_test;  // empty: the test/ in data
   std::map<std::string, std::string>
       models;                  // name → checkpoint folder; the averaged (teacher) weights are judged
   std::string random_init_of;  // one of the models: its architecture with its initial weights as well

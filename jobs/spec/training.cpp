@@ -199,6 +199,10 @@ OptionTable<RunSpec> run_table() {
       .optional("heldout_every", &RunSpec::heldout_every, Between{0, 100'000'000},
                 "steps between losses on the test split")
       .optional("heldout_batches", &RunSpec::heldout_batches, Between{1, 1'000}, "of the test split, at most")
+      .optional("knn_every", &RunSpec::knn_every, Between{0, 100'000'000},
+                "steps between k-NN of at most 1,000 held-out pictures among 2,000 learnt from, where both "
+                "have labels; "
+                "0: never")
       .optional("health_every", &RunSpec::health_every, Between{0, 100'000'000},
                 "steps between looks at targets and features for collapse; 0: never")
       .optional("hang_seconds", &RunSpec::hang_seconds, Between{0, 1'000'000},

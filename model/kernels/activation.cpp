@@ -7,13 +7,20 @@
 
 namespace paddock::model {
 
-void activate(const ActivationRows& in, float* after, std::int64_t rows) {
+template <class T>
+void activate(const ActivationRows<T>& in, T* after, std::int64_t rows) {
   PADDOCK_BEST_FORM(activate_loop, in, after, rows);
 }
 
-void activate_backward(const ActivationRows& in, float* after, float* before_gradient, float* bias_gradient,
+template <class T>
+void activate_backward(const ActivationRows<T>& in, T* after, T* before_gradient, float* bias_gradient,
                        std::int64_t rows) {
   PADDOCK_BEST_FORM(activate_backward_loop, in, after, before_gradient, bias_gradient, rows);
 }
+
+template void activate(const ActivationRows<float>&, float*, std::int64_t);
+template void activate(const ActivationRows<Bfloat16>&, Bfloat16*, std::int64_t);
+template void activate_backward(const ActivationRows<float>&, float*, float*, float*, std::int64_t);
+template void activate_backward(const ActivationRows<Bfloat16>&, Bfloat16*, Bfloat16*, float*, std::int64_t);
 
 }  // namespace paddock::model

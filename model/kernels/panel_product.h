@@ -33,4 +33,11 @@ struct PanelProduct {
 };
 void multiply_panels(const PanelProduct& product);
 
+// The same of bfloat16: every float above but those of C stands for a word of two neighbours along the depth, the first in
+// its lower half, and `depth` counts words. Only where has_pair_products(): the processor adds products of pairs to float32.
+bool has_pair_products();
+void multiply_pair_panels(const PanelProduct& product);
+// A word of each column of two rows of float32, rounded; `second` null: zeros.
+void interleave_pairs(const float* first, const float* second, std::int64_t columns, float* to);
+
 }  // namespace paddock::model

@@ -185,8 +185,10 @@ TEST_F(Channels, AStudentSeesWhatItsTeacherSees) {
 TEST_F(Channels, FeaturesAreComputedWithTheRecordedNormalisation) {
   const auto loaded = load_backbone(
       trained("run", {{"channels", 4}, {"pixel_mean", {.1, .2, .3, .4}}, {"pixel_std", {.5, .6, .7, .8}}}));
-  const auto set = evaluate::load_pictures(data_ / "test", {}, loaded.normalization.channels(),
-                                           {32, 1, false}, false, 1, 1);
+  storage::RealDisk disk;
+  const auto samples = value_or_throw(storage::ShardSet::open(disk, data_ / "test"), "opening the split");
+  const auto set =
+      evaluate::load_pictures(samples, {}, loaded.normalization.channels(), {32, 1, false}, false, 1, 1);
   std::vector<const data::Image*> squares;
   for (const auto& picture : set.pictures) squares.push_back(&picture.square);
   const auto rows =

@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <sstream>
+
+#include "jobs/evaluate/evaluate.h"
 #include "jobs/pretrain.h"
+#include "jobs/spec/evaluate.h"
 #include "jobs/training.h"
 #include "tests/jobs/tiny_run.h"
 #include "tests/storage/tar_archive.h"
@@ -65,6 +69,79 @@ TEST_F(SourcesTest, ARunIsTheSameFromShardsFromFilesAndFromTars) {
   run(options, at("from-tars"));
   EXPECT_EQ(text_of_file(at("from-tars") / "metrics.jsonl"), metrics);
   EXPECT_EQ(text_of_file(at("from-tars") / "heldout.jsonl"), heldout);
+}
+
+// Pictures of one colour each, in a folder a colour. The first `misplaced` red ones lie among the blue.
+void write_colors(const fs::path& dir, int of_each, int misplaced = 0) {
+  for (int i = 0; i < 2 * of_each; ++i) {
+    const bool is_red = i < of_each;
+    data::Image picture(40, 40);
+    for (std::size_t byte = 0; byte < picture.rgb.size(); ++byte)
+      picture.rgb[byte] = static_cast<std::uint8_t>(byte % 3 == (is_red ? 0u : 2u) ? 160 + i : i);
+    const fs::path folder = dir / (is_red && i >= misplaced ? "red" : "blue");
+    fs::create_directories(folder);
+    const auto png = data::encode_png(picture);
+    std::ofstream(folder / (std::to_string(100 + i) + ".png"), std::ios::binary)
+        .write(reinterpret_cast<const char*>(png.data()), static_cast<std::streamsize>(png.size()));
+  }
+}
+
+std::vector<nlohmann::json> lines_of(const fs::path& path) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream text(text_of_file(path));
+  for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+TEST_F(SourcesTest, PicturesInAFolderAClassAreJudgedWhileARunLearns) {
+  write_colors(at("colors/train"), 20);
+  write_colors(at("colors/test"), 8, 4);
+  std::ofstream(at("colors/test/red/none.png")) << "no picture";
+  nlohmann::json options = tiny_options(at("colors"));
+  options["run"]["knn_every"] = 5;
+  run(options, at("run"));
+  const auto lines = lines_of(at("run") / "knn.jsonl");
+  std::vector<std::int64_t> steps;
+  for (const auto& line : lines) {
+    steps.push_back(line.at("step").get<std::int64_t>());
+    EXPECT_EQ(line.at("accuracy").get<double>(), .75) << "a quarter lies in the wrong folder";
+    EXPECT_EQ(line.at("bank"), 40);
+    EXPECT_EQ(line.at("judged"), 16) << "what is no picture is left out";
+  }
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{0, 5, 10, 12}));
+}
+
+TEST_F(SourcesTest, WithoutLabelsThereIsNothingToJudge) {
+  const fs::path data = write_dataset(at("dataset"));
+  nlohmann::json options = tiny_options(data);
+  options["run"]["knn_every"] = 5;
+  run(options, at("run"));
+  EXPECT_EQ(text_of_file(at("run") / "knn.jsonl"), "");
+}
+
+TEST_F(SourcesTest, PicturesInAFolderAClassAreEvaluatedAndATestSplitMayLieElsewhere) {
+  write_colors(at("colors/train"), 20);
+  write_colors(at("colors/test"), 8, 4);
+  run(tiny_options(at("colors")), at("run"));
+  nlohmann::json options{{"data", at("colors").string()},
+                         {"models", {{"tiny", (at("run") / "checkpoints/step-0000000012").string()}}},
+                         {"image_size", 32},
+                         {"linear", {{"enabled", false}}},
+                         {"pictures", 0}};
+  const auto evaluated = [&](const char* dir) {
+    const auto parsed = spec::evaluate_table().parse(options);
+    EXPECT_TRUE(parsed) << parsed.error().front().message;
+    const int descriptor = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ReportChannel report(descriptor, true);
+    evaluate::run_evaluate(*parsed, at(dir), report);
+    ::close(descriptor);
+    return text_of_file(at(dir) / "report/report.md");
+  };
+  const std::string report = evaluated("report");
+  EXPECT_THAT(report, HasSubstr("75.0"));
+  options["data"] = at("colors/train").string();
+  options["data_test"] = at("colors/test").string();
+  EXPECT_EQ(evaluated("other-report"), report);
 }
 
 TEST_F(SourcesTest, WithoutATestSplitARunAsksForOne) {

@@ -106,13 +106,42 @@ TEST_P(FusedBlocks, GiveTheOutputsAndGradientsOfLibTorchsOperations) {
   }
 }
 
-TEST_P(FusedBlocks, GiveTheSameBitsForAnyNumberOfThreads) {
+// Against float32, as the root of the mean square.
+double distance_to(const torch::Tensor& wanted, const torch::Tensor& given) {
+  return ((given - wanted).norm() / (wanted.norm() + 1e-20)).item<double>();
+}
+
+TEST_P(FusedBlocks, AreAsCloseToFloat32InBfloat16AsLibTorchsOperationsAre) {
+  const auto outcome = [&](bool is_fused, torch::ScalarType type) {
+    torch::manual_seed(1);
+    auto network = network_of(GetParam(), is_fused);
+    network.set_compute_type(type);
+    return train(network);
+  };
+  const auto wanted = outcome(false, torch::kFloat32), slow = outcome(false, torch::kBFloat16),
+             fast = outcome(true, torch::kBFloat16);
+  ASSERT_EQ(fast.gradients.size(), wanted.gradients.size());
+  for (std::size_t i = 0; i < wanted.outputs.size(); ++i) {
+    const double theirs = distance_to(wanted.outputs[i], slow.outputs[i]);
+    EXPECT_GT(theirs, 1e-4) << "nothing was rounded";
+    EXPECT_LT(distance_to(wanted.outputs[i], fast.outputs[i]), 1.5 * theirs) << i;
+  }
+  for (std::size_t i = 0; i < wanted.gradients.size(); ++i) {
+    const auto& [name, gradient] = wanted.gradients[i];
+    const double theirs = distance_to(gradient, slow.gradients[i].second);
+    EXPECT_LT(distance_to(gradient, fast.gradients[i].second), 1.5 * theirs + 2e-3) << name;
+  }
+}
+
+void expect_same_bits_for_any_number_of_threads(const Case& each, torch::ScalarType type) {
   const int before = at::get_num_threads();
   std::vector<Outcome> outcomes;
   for (const int threads : {1, 2, 3}) {
     at::set_num_threads(threads);
     torch::manual_seed(1);
-    outcomes.push_back(train(network_of(GetParam(), true)));
+    auto network = network_of(each, true);
+    network.set_compute_type(type);
+    outcomes.push_back(train(network));
   }
   at::set_num_threads(before);
   for (std::size_t other = 1; other < outcomes.size(); ++other) {
@@ -125,6 +154,11 @@ TEST_P(FusedBlocks, GiveTheSameBitsForAnyNumberOfThreads) {
       }
     }
   }
+}
+
+TEST_P(FusedBlocks, GiveTheSameBitsForAnyNumberOfThreads) {
+  expect_same_bits_for_any_number_of_threads(GetParam(), torch::kFloat32);
+  expect_same_bits_for_any_number_of_threads(GetParam(), torch::kBFloat16);
 }
 
 INSTANTIATE_TEST_SUITE_P(

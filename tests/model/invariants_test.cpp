@@ -61,15 +61,33 @@ TEST(SinkhornKnopp, GivesTheHandComputedValues) {
 
 TEST(SoftCrossEntropy, EqualsItsReferenceFormInValueAndGradient) {
   at::manual_seed(2);
-  const auto targets = torch::rand({6, 17}), weights = torch::rand({6});
-  auto fast = torch::randn({6, 17}).set_requires_grad(true);
-  auto slow = fast.detach().clone().set_requires_grad(true);
-  const auto a = soft_cross_entropy(fast, targets, weights, .1),
-             b = soft_cross_entropy_reference(slow, targets, weights, .1);
-  EXPECT_NEAR(a.item<double>(), b.item<double>(), 1e-3);
-  (a * 3).backward();
-  (b * 3).backward();
-  EXPECT_LT(distance(fast.grad(), slow.grad()), 1e-4);
+  for (const std::int64_t prototypes : {1, 17, 64, 65'539}) {
+    for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+      const auto targets = torch::rand({6, prototypes}).pow(8), weights = torch::rand({6});
+      // Far below 0, so that a 0 beyond the row's end would be the greatest.
+      auto fast = (torch::randn({6, prototypes}) - 40).to(type).set_requires_grad(true);
+      auto slow = fast.detach().clone().set_requires_grad(true);
+      const auto a = soft_cross_entropy(fast, targets, weights, .1),
+                 b = soft_cross_entropy_reference(slow, targets, weights, .1);
+      EXPECT_NEAR(a.item<double>(), b.item<double>(), 1e-5 * b.item<double>() + 1e-6) << prototypes;
+      (a * 3).backward();
+      (b * 3).backward();
+      const double scale = slow.grad().abs().max().item<double>() + 1e-6;
+      EXPECT_LT(distance(fast.grad(), slow.grad()) / scale, type == torch::kFloat32 ? 1e-5 : 1e-2)
+          << prototypes;
+    }
+  }
+}
+
+TEST(SoftCrossEntropy, OfRowsWithANanOrAnInfinityIsNoNumber) {
+  const auto targets = torch::rand({2, 40}), weights = torch::ones({2});
+  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    for (const std::int64_t place : {0, 20, 39}) {
+      auto scores = torch::randn({2, 40});
+      scores[1][place] = bad;
+      EXPECT_FALSE(std::isfinite(soft_cross_entropy(scores, targets, weights, .1).item<double>())) << place;
+    }
+  }
 }
 
 TEST(KoleoLoss, GivesTheHandComputedValueAndStaysFiniteForEqualRows) {
