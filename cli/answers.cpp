@@ -84,6 +84,7 @@ Json to_json(wire::Status::Graph::Reader graph) {
   for (const auto job : graph.getJobs()) jobs.push_back(to_json(job));
   return {{"graph", graph.getId()},
           {"name", to_text(graph.getName())},
+          {"tenant", to_text(graph.getTenant())},
           {"state", to_text(graph.getState())},
           {"submitted_unix_ms", moment(graph.getSubmittedUnixMs())},
           {"ended_unix_ms", moment(graph.getEndedUnixMs())},

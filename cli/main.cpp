@@ -75,6 +75,10 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
   command->add_option("--store", options.store, "folder that all nodes see under the same path")
       ->capture_default_str();
   command->add_option("--bind", options.bind, "where it listens; port *: a free one")->capture_default_str();
+  command->add_option("--key", options.key, "its secret key, as `paddock keys new coordinator` makes it");
+  command->add_option("--allow", options.allow, "whose keys it answers to, as `paddock keys allow` keeps it");
+  command->add_flag("--plain", options.plain,
+                    "without keys: unencrypted, open to all on this machine, loopback only");
   command->add_option("--endpoint-file", options.endpoint_file,
                       "written once it takes requests: its endpoint");
   command->add_option("--lease", given->lease, "how long a worker may go unheard before its ranks end")
@@ -92,6 +96,8 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
       coordinator::CoordinatorOptions& chosen_options = given->options;
       make_absolute(chosen_options.state);
       make_absolute(chosen_options.store);
+      make_absolute(chosen_options.key);
+      make_absolute(chosen_options.allow);
       if (const auto lease = spec::parse_duration(given->lease)) chosen_options.lease = *lease;
       if (const auto margin = spec::parse_duration(given->lease_margin))
         chosen_options.lease_margin = *margin;
@@ -117,6 +123,9 @@ void add_worker(CLI::App& app, Chosen& chosen) {
   options.state = ".paddock/worker";
   CLI::App* command = app.add_subcommand("worker", "the daemon that runs jobs: one a machine");
   command->add_option("--coordinator", options.coordinator, "where it listens: tcp://HOST:PORT")->required();
+  command->add_option("--key", options.key, "its secret key, as `paddock keys new` makes it");
+  command->add_option("--server-key", options.server_key, "the coordinator's public key, or a file with it");
+  command->add_flag("--plain", options.plain, "without keys: to a coordinator on this machine that has none");
   command->add_option("--node", options.node, "its name in the cluster; without it the host's name");
   command->add_option("--address", options.address,
                       "where other nodes reach it; without it what faces the coordinator");
@@ -169,7 +178,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", PADDOCK_VERSION);
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 5 no coordinator answers, or a file or port "
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 no coordinator answers, or "
+      "a file or port "
       "is not to be had.");
   Chosen chosen;
   add_dev(app, chosen);
@@ -185,6 +195,7 @@ int run(int argc, char** argv) {
   add_artifacts(app, chosen);
   add_recipes(app, chosen);
   add_schema(app, chosen);
+  add_keys(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -66,6 +66,7 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
 void write_graph(wire::Status::Graph::Builder to, const Graph& graph) {
   to.setId(graph.id.value);
   to.setName(graph.name);
+  to.setTenant(graph.tenant);
   to.setState(text(scheduler::name_of(graph.state)));
   to.setSubmittedUnixMs(graph.submitted.unix_ms);
   to.setEndedUnixMs(graph.ended.unix_ms);
@@ -82,11 +83,14 @@ std::string shown(const scheduler::AttemptKey& attempt) {
 }
 
 bool write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
-                  Instant now) {
+                  Instant now, const std::function<bool(const Graph&)>& is_shown) {
   if (id == GraphId{0}) {
-    auto graphs = status.initGraphs(static_cast<unsigned>(cluster.graphs.size()));
-    unsigned index = 0;
-    for (const auto& [graph_id, graph] : cluster.graphs) write_graph(graphs[index++], graph);
+    std::vector<const Graph*> shown;
+    for (const auto& [graph_id, graph] : cluster.graphs) {
+      if (is_shown(graph)) shown.push_back(&graph);
+    }
+    auto graphs = status.initGraphs(static_cast<unsigned>(shown.size()));
+    for (unsigned i = 0; i < graphs.size(); ++i) write_graph(graphs[i], *shown[i]);
     return true;
   }
   const Graph* graph = scheduler::find_graph(cluster, id);

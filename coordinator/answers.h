@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -24,9 +25,10 @@ std::string shown(const scheduler::AttemptKey& attempt);
 // The last progress report of rank 0 of a job's newest attempt, JSON.
 using Progress = std::map<JobKey, std::string>;
 
-// One graph with its jobs, or with id 0 all graphs without. False: there is no such graph.
+// One graph with its jobs, or with id 0 all graphs that are to be shown, without. False: there is no such graph.
 bool write_status(wire::Status::Builder status, const scheduler::Cluster& cluster, GraphId id,
-                  const Progress& progress, Instant now);
+                  const Progress& progress, Instant now,
+                  const std::function<bool(const scheduler::Graph&)>& is_shown);
 
 // `lease`: what a heartbeat adds to its own moment, so that lease_until says when it came.
 void write_nodes(wire::Message::Builder message, const scheduler::Cluster& cluster, Instant now,

@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <csignal>
 #include <deque>
+#include <span>
 #include <system_error>
 #include <utility>
 
 #include "base/limits.h"
+#include "coordinator/access.h"
 #include "coordinator/endpoint_file.h"
 #include "coordinator/journal.h"
 #include "coordinator/prepare.h"
@@ -47,44 +49,54 @@ Result<void> check_options(const CoordinatorOptions& options) {
   return {};
 }
 
-// SIGTERM and SIGINT as something to read. Made before any thread, so that all inherit the mask.
-class StopSignal {
+// SIGTERM and SIGINT (stop) and SIGHUP (read the allow-list again) as something to read. Made before any thread, so that all inherit the mask.
+class Signals {
  public:
-  static Result<StopSignal> open() {
+  static Result<Signals> open() {
     sigset_t stops;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     const int fd = ::signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) return fail(Code::kUnavailable, "signalfd: " + std::generic_category().message(errno));
-    return StopSignal(fd);
+    return Signals(fd);
   }
-  StopSignal(StopSignal&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  StopSignal& operator=(StopSignal&&) = delete;
-  ~StopSignal() {
+  Signals(Signals&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Signals& operator=(Signals&&) = delete;
+  ~Signals() {
     if (fd_ >= 0) ::close(fd_);
   }
   int fd() const { return fd_; }
+  // The signals that came since the last call.
+  std::vector<int> take() const {
+    std::vector<int> signals;
+    signalfd_siginfo info{};
+    while (::read(fd_, &info, sizeof info) == sizeof info)
+      signals.push_back(static_cast<int>(info.ssi_signo));
+    return signals;
+  }
 
  private:
-  explicit StopSignal(int fd) : fd_(fd) {}
+  explicit Signals(int fd) : fd_(fd) {}
   int fd_;
 };
 
-Result<wire::Server> open_server(const CoordinatorOptions& options) {
+Result<wire::Server> open_server(const CoordinatorOptions& options, const Access& access) {
   const std::string wanted = endpoint_of_last_time(options.endpoint_file, options.bind);
-  auto server = wire::Server::open(wanted);
-  if (!server && wanted != options.bind) server = wire::Server::open(options.bind);
+  auto server = wire::Server::open(wanted, access.security());
+  if (!server && wanted != options.bind) server = wire::Server::open(options.bind, access.security());
   return server;
 }
 
 class Coordinator {
  public:
-  Coordinator(const CoordinatorOptions& options, storage::Database& database, Journal journal,
+  Coordinator(const CoordinatorOptions& options, storage::Database& database, Journal journal, Access& access,
               wire::Server server, const Log& log)
       : options_(options),
         log_(log),
+        access_(access),
         journal_(std::move(journal)),
         server_(std::move(server)),
         checkpoints_(database),
@@ -95,12 +107,14 @@ class Coordinator {
   Coordinator& operator=(const Coordinator&) = delete;
 
   Result<void> replay();
-  Result<void> serve(int stop_fd);
+  Result<void> serve(const Signals& signals);
 
  private:
   Instant now() const;
   Millis time_to_wait() const;
   void receive(Turn& turn);
+  void take(const wire::Received& received, Turn& turn);
+  void look_at_the_allow_list(bool in_any_case);
   Result<void> take_turn(Turn turn);
   Result<void> carry_out(const Effects& effects);
   void carry_out(const scheduler::PrepareJob& effect);
@@ -109,6 +123,7 @@ class Coordinator {
 
   const CoordinatorOptions options_;
   const Log log_;
+  Access& access_;
   Journal journal_;
   wire::Server server_;
   scheduler::Cluster cluster_;
@@ -163,14 +178,33 @@ void Coordinator::receive(Turn& turn) {
        ++i) {
     const auto received = server_.receive();
     if (!received) return;
-    const wire::Message::Reader message = received->envelope.message();
-    if (requests_.handle(received->peer, message, now(), turn)) continue;
-    if (workers_.handle(received->peer, message, now(), turn)) continue;
-    capnp::MallocMessageBuilder builder;
-    wire::write_refusal(builder, message.getRequestId(),
-                        Error{Code::kInvalid, "the coordinator does not take that message"});
-    static_cast<void>(server_.send(received->peer, builder));  // whoever sent nonsense may also be gone
+    take(*received, turn);
   }
+}
+
+void Coordinator::take(const wire::Received& received, Turn& turn) {
+  const wire::Message::Reader message = received.envelope.message();
+  Error refusal{Code::kInvalid, "the coordinator does not take that message"};
+  const auto requester = access_.who(received.key);
+  const Reach reach = requester ? reach_of(*requester, message.which()) : Reach::kNone;
+  if (reach == Reach::kNone) {
+    refusal = Error{Code::kDenied, requester ? "the key of " + requester->grant.name + " is a " +
+                                                   std::string(wire::name_of(requester->grant.role)) +
+                                                   "'s, which may not ask that"
+                                             : "this key has been revoked"};
+  } else if (requests_.handle({received.peer, message.getRequestId(), *requester, reach}, message, now(),
+                              turn) ||
+             workers_.handle(received.peer, *requester, message, now(), turn)) {
+    return;
+  }
+  capnp::MallocMessageBuilder builder;
+  wire::write_refusal(builder, message.getRequestId(), refusal);
+  static_cast<void>(server_.send(received.peer, builder));  // whoever sent nonsense may also be gone
+}
+
+void Coordinator::look_at_the_allow_list(bool in_any_case) {
+  if (!access_.refresh(in_any_case)) return;
+  workers_.keep_only([this](const std::string& key) { return access_.who(key).has_value(); });
 }
 
 Result<void> Coordinator::take_turn(Turn turn) {
@@ -222,7 +256,7 @@ void Coordinator::carry_out(const scheduler::ReportJob& effect) {
             {{"job", run_name(effect.job)}, {"reason", effect.reason}});
 }
 
-Result<void> Coordinator::serve(int stop_fd) {
+Result<void> Coordinator::serve(const Signals& signals) {
   bool is_announced = false;
   while (true) {
     Turn turn;
@@ -236,14 +270,19 @@ Result<void> Coordinator::serve(int stop_fd) {
     if (!is_announced) {
       is_announced = true;
       if (!options_.endpoint_file.empty()) {
-        TRY(write_endpoint(options_.endpoint_file, server_.endpoint()), "announcing the endpoint");
+        TRY(write_endpoint(options_.endpoint_file, server_.endpoint(), access_.public_key()),
+            "announcing the endpoint");
       }
       log_.info("coordinator_ready", {{"endpoint", server_.endpoint()}});
       wire::systemd_notify("READY=1");
     }
-    const std::array descriptors{stop_fd};
-    TRY_ASSIGN(const wire::Ready ready, server_.wait(time_to_wait(), descriptors), "waiting for messages");
-    if (!ready.readable.empty()) break;
+    const std::array descriptors{signals.fd(), access_.descriptor()};
+    const std::size_t watched = access_.descriptor() < 0 ? 1 : 2;
+    TRY(server_.wait(time_to_wait(), std::span(descriptors).first(watched)), "waiting for messages");
+    const std::vector<int> came = signals.take();
+    const bool is_hung_up = std::ranges::count(came, SIGHUP) > 0;
+    look_at_the_allow_list(is_hung_up);
+    if (came.size() > static_cast<std::size_t>(std::ranges::count(came, SIGHUP))) break;
   }
   wire::systemd_notify("STOPPING=1");
   log_.info("coordinator_stopped");
@@ -254,15 +293,16 @@ Result<void> Coordinator::serve(int stop_fd) {
 
 Result<void> run_coordinator(const CoordinatorOptions& options, const Log& log) {
   TRY(check_options(options), "starting the coordinator");
-  TRY_ASSIGN(const StopSignal stop, StopSignal::open(), "starting the coordinator");
+  TRY_ASSIGN(const Signals signals, Signals::open(), "starting the coordinator");
+  TRY_ASSIGN(Access access, Access::open(options, log), "starting the coordinator");
   TRY_ASSIGN(storage::Database database, storage::Database::open(options.state / "db"),
              "starting the coordinator");
   if (database.torn_tail()) log.warn("journal_tail_dropped", {{"reason", *database.torn_tail()}});
   TRY_ASSIGN(Journal journal, Journal::open(database), "starting the coordinator");
-  TRY_ASSIGN(wire::Server server, open_server(options), "starting the coordinator");
-  Coordinator coordinator(options, database, std::move(journal), std::move(server), log);
+  TRY_ASSIGN(wire::Server server, open_server(options, access), "starting the coordinator");
+  Coordinator coordinator(options, database, std::move(journal), access, std::move(server), log);
   TRY(coordinator.replay(), "replaying the journal");
-  return coordinator.serve(stop.fd());
+  return coordinator.serve(signals);
 }
 
 }  // namespace paddock::coordinator

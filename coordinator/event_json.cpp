@@ -75,11 +75,15 @@ void read_job(Fields& fields, JobRequest& job) {
 json write(const GraphSubmitted& event) {
   json jobs = json::array();
   for (const JobRequest& job : event.jobs) jobs.push_back(job_json(job));
-  return {
-      {"name", event.name}, {"priority", event.priority}, {"token", event.token}, {"jobs", std::move(jobs)}};
+  return {{"name", event.name},
+          {"tenant", event.tenant},
+          {"priority", event.priority},
+          {"token", event.token},
+          {"jobs", std::move(jobs)}};
 }
 void read(Fields& fields, GraphSubmitted& event) {
   fields.read("name", event.name);
+  fields.read_if_there("tenant", event.tenant);
   fields.read("priority", event.priority);
   fields.read("token", event.token);
   fields.read_list("jobs", event.jobs, read_job);

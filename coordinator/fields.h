@@ -31,6 +31,12 @@ class Fields {
     if (!take(*found, to)) complain(std::string("field ") + key + " has the wrong type");
   }
 
+  // A field that older releases did not write: without it `to` stays as it is.
+  template <typename T>
+  void read_if_there(const char* key, T& to) {
+    if (json_.is_object() && json_.contains(key)) read(key, to);
+  }
+
   // Every element of the list `key` is an object that `each(Fields&, T&)` reads.
   template <typename T, typename Each>
   void read_list(const char* key, std::vector<T>& to, Each each) {

@@ -16,9 +16,14 @@ struct CoordinatorOptions {
   std::filesystem::path state;
   // The shared store that every node sees under the same path: stages, checkpoints, folders of command jobs.
   std::filesystem::path store;
-  // Where it listens. Port *: a free one. Anything but loopback is open to whoever reaches it.
+  // Where it listens. Port *: a free one.
   std::string bind = "tcp://127.0.0.1:7373";
-  // Written (as text, the endpoint with its real port) once replay is complete and requests are taken. Empty:
+  // Its secret key (wire/keys.h), and whose keys it answers to (wire/allow_list.h).
+  std::filesystem::path key;
+  std::filesystem::path allow;
+  // Without keys: nothing is encrypted and whoever reaches it may do everything, so only on loopback.
+  bool plain = false;
+  // Written (as text: the endpoint with its real port, and the public key) once replay is complete and requests are taken. Empty:
   // not written.
   std::filesystem::path endpoint_file;
 

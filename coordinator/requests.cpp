@@ -26,6 +26,17 @@ Error no_job(std::uint64_t id, const std::string& job) {
   return Error{Code::kNotFound, "graph " + std::to_string(id) + " has no job " + job};
 }
 
+// Whoever's key is of a tenant submits for that tenant. A file that names no tenant has the default's.
+Result<void> charge(spec::GraphSpec& graph, const std::string& tenant) {
+  if (tenant.empty() || graph.tenant == tenant) return {};
+  if (graph.tenant != spec::GraphSpec().tenant) {
+    return fail(Code::kDenied, "it is to be charged to tenant " + graph.tenant +
+                                   ", but this key submits for " + tenant + ": leave `tenant` out");
+  }
+  graph.tenant = tenant;
+  return {};
+}
+
 // When the folder was last written to; 0: it cannot be asked.
 std::int64_t modified_unix_ms(const std::filesystem::path& path) {
   struct stat status {};
@@ -87,8 +98,7 @@ std::string placement_of(const spec::JobSpec& job, const scheduler::Cluster& clu
 
 }  // namespace
 
-bool Requests::handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn) {
-  const Asker asker{peer, message.getRequestId()};
+bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant now, Turn& turn) {
   Result<void> outcome;
   switch (message.which()) {
     case wire::Message::SUBMIT:
@@ -117,6 +127,17 @@ bool Requests::handle(const wire::Peer& peer, wire::Message::Reader message, Ins
   }
   if (!outcome) refuse(asker, outcome.error());
   return true;
+}
+
+// The graph, if the asker may know of it.
+Result<const scheduler::Graph*> Requests::find(const Asker& asker, std::uint64_t id) const {
+  const scheduler::Graph* graph = scheduler::find_graph(from_.cluster, GraphId{id});
+  if (graph == nullptr) return tl::unexpected(no_graph(id));
+  if (!reaches(asker.requester, asker.reach, graph->tenant)) {
+    return fail(Code::kDenied, "graph " + std::to_string(id) + " belongs to another tenant than the key of " +
+                                   asker.requester.grant.name);
+  }
+  return graph;
 }
 
 void Requests::answer(const Asker& asker, capnp::MessageBuilder& builder) {
@@ -159,20 +180,23 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
     answer_submitted(asker, token);
     return {};
   }
-  TRY_ASSIGN(const spec::GraphSpec graph,
-             spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
+  TRY_ASSIGN(spec::GraphSpec graph, spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
              "the submission is refused");
+  TRY(charge(graph, asker.requester.grant.tenant), "the submission is refused");
   TRY_ASSIGN(scheduler::GraphSubmitted submitted, to_submission(graph, token), "the submission is refused");
-  from_.log.info("graph_submitted", {{"name", graph.name}, {"jobs", graph.jobs.size()}});
+  from_.log.info("graph_submitted", {{"name", graph.name},
+                                     {"jobs", graph.jobs.size()},
+                                     {"tenant", graph.tenant},
+                                     {"by", asker.requester.grant.name}});
   turn.events.emplace_back(std::move(submitted));
   turn.answers.emplace_back([this, asker, token] { answer_submitted(asker, token); });
   return {};
 }
 
 Result<void> Requests::plan(const Asker& asker, wire::Submit::Reader request) {
-  TRY_ASSIGN(const spec::GraphSpec graph,
-             spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
+  TRY_ASSIGN(spec::GraphSpec graph, spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
              "the graph would be refused");
+  TRY(charge(graph, asker.requester.grant.tenant), "the graph would be refused");
   TRY(to_submission(graph, "plan"), "the graph would be refused");
   const auto planned = plan_jobs(graph, from_.cluster, from_.options.store);
   capnp::MallocMessageBuilder builder;
@@ -194,19 +218,22 @@ Result<void> Requests::plan(const Asker& asker, wire::Submit::Reader request) {
 }
 
 Result<void> Requests::status(const Asker& asker, wire::StatusRequest::Reader request, Instant now) {
+  if (request.getGraph() != 0) {
+    if (const auto found = find(asker, request.getGraph()); !found) return tl::unexpected(found.error());
+  }
   capnp::MallocMessageBuilder builder;
   auto to = wire::begin(builder, asker.request_id).initStatus();
-  if (!write_status(to, from_.cluster, GraphId{request.getGraph()}, from_.progress, now)) {
-    return tl::unexpected(no_graph(request.getGraph()));
-  }
+  const auto is_shown = [&](const scheduler::Graph& graph) {
+    return reaches(asker.requester, asker.reach, graph.tenant);
+  };
+  write_status(to, from_.cluster, GraphId{request.getGraph()}, from_.progress, now, is_shown);
   answer(asker, builder);
   return {};
 }
 
 Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request) {
   const JobKey key{GraphId{request.getGraph()}, JobName{to_text(request.getJob())}};
-  if (scheduler::find_graph(from_.cluster, key.graph) == nullptr)
-    return tl::unexpected(no_graph(key.graph.value));
+  if (const auto found = find(asker, key.graph.value); !found) return tl::unexpected(found.error());
   const scheduler::Job* job = scheduler::find_job(from_.cluster, key);
   if (job == nullptr) return tl::unexpected(no_job(key.graph.value, key.job.value));
   const std::uint32_t newest = static_cast<std::uint32_t>(job->attempts.size());
@@ -238,8 +265,9 @@ Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request
 }
 
 Result<void> Requests::cancel(const Asker& asker, wire::Cancel::Reader request, Turn& turn) {
-  const scheduler::Graph* graph = scheduler::find_graph(from_.cluster, GraphId{request.getGraph()});
-  if (graph == nullptr) return tl::unexpected(no_graph(request.getGraph()));
+  const auto found = find(asker, request.getGraph());
+  if (!found) return tl::unexpected(found.error());
+  const scheduler::Graph* const graph = *found;
   if (graph->state != scheduler::GraphState::kActive) {
     return fail(Code::kConflict, "graph " + std::to_string(request.getGraph()) +
                                      " has already ended: " + std::string(scheduler::name_of(graph->state)));
@@ -263,8 +291,9 @@ Result<void> Requests::nodes(const Asker& asker, Instant now) {
 }
 
 Result<void> Requests::checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request) {
-  const scheduler::Graph* graph = scheduler::find_graph(from_.cluster, GraphId{request.getGraph()});
-  if (graph == nullptr) return tl::unexpected(no_graph(request.getGraph()));
+  const auto known = find(asker, request.getGraph());
+  if (!known) return tl::unexpected(known.error());
+  const scheduler::Graph* const graph = *known;
   const std::string wanted = to_text(request.getJob());
   if (!wanted.empty() && !graph->jobs.contains(JobName{wanted}))
     return tl::unexpected(no_job(request.getGraph(), wanted));

@@ -9,6 +9,7 @@
 #include "coordinator/answers.h"
 #include "coordinator/log_store.h"
 #include "coordinator/options.h"
+#include "coordinator/permissions.h"
 #include "coordinator/turn.h"
 #include "scheduler/cluster.h"
 #include "storage/checkpoint_index.h"
@@ -31,16 +32,18 @@ class Requests {
  public:
   explicit Requests(const Sources& sources) : from_(sources) {}
 
-  // False: it is no client's message.
-  bool handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn);
-
- private:
-  // Where the answer goes.
+  // Who asks, where the answer goes, and how far the asker may reach with this kind of question.
   struct Asker {
     wire::Peer peer;
     std::uint64_t request_id = 0;
+    Requester requester;
+    Reach reach = Reach::kNone;
   };
 
+  // False: it is no client's message.
+  bool handle(const Asker& asker, wire::Message::Reader message, Instant now, Turn& turn);
+
+ private:
   Result<void> submit(const Asker& asker, wire::Submit::Reader request, Turn& turn);
   Result<void> plan(const Asker& asker, wire::Submit::Reader request);
   Result<void> status(const Asker& asker, wire::StatusRequest::Reader request, Instant now);
@@ -49,6 +52,7 @@ class Requests {
   Result<void> nodes(const Asker& asker, Instant now);
   Result<void> checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request);
 
+  Result<const scheduler::Graph*> find(const Asker& asker, std::uint64_t graph) const;
   void answer(const Asker& asker, capnp::MessageBuilder& builder);
   void refuse(const Asker& asker, const Error& error);
   void answer_submitted(const Asker& asker, const std::string& token);

@@ -18,7 +18,7 @@ scheduler::Request to_request(const spec::Resources& resources) {
 }
 
 Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, std::string token) {
-  scheduler::GraphSubmitted submitted{graph.name, graph.priority, std::move(token), {}};
+  scheduler::GraphSubmitted submitted{graph.name, graph.priority, std::move(token), {}, graph.tenant};
   for (const spec::JobSpec& job : graph.jobs) {
     scheduler::JobRequest request;
     request.name = JobName{job.name};

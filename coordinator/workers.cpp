@@ -76,32 +76,61 @@ std::optional<std::string> fault_of(wire::Report::Reader report) {
 
 }  // namespace
 
-bool Workers::handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn) {
+bool Workers::handle(const wire::Peer& peer, const Requester& requester, wire::Message::Reader message,
+                     Instant now, Turn& turn) {
+  const Sender sender{peer, requester, message.getRequestId()};
   switch (message.which()) {
     case wire::Message::JOIN:
-      join(peer, message.getRequestId(), message.getJoin(), now, turn);
+      if (may_speak_for(sender, to_text(message.getJoin().getNode())))
+        join(sender, message.getJoin(), now, turn);
       return true;
     case wire::Message::HEARTBEAT:
-      heartbeat(peer, message.getHeartbeat(), now, turn);
+      if (may_speak_for(sender, to_text(message.getHeartbeat().getNode())))
+        heartbeat(peer, message.getHeartbeat(), now, turn);
       return true;
     case wire::Message::REPORTS:
-      reports(peer, message.getReports(), turn);
+      if (may_speak_for(sender, to_text(message.getReports().getNode())))
+        reports(peer, message.getReports(), turn);
       return true;
     case wire::Message::LEAVE:
-      leave(message.getLeave(), turn);
+      if (may_speak_for(sender, to_text(message.getLeave().getNode()))) leave(message.getLeave(), turn);
       return true;
     default:
       return false;
   }
 }
 
-void Workers::join(const wire::Peer& peer, std::uint64_t request_id, wire::Join::Reader join, Instant now,
-                   Turn& turn) {
+// A key that is one node's speaks for no other.
+bool Workers::may_speak_for(const Sender& sender, const std::string& node) {
+  const wire::Grant& grant = sender.requester.grant;
+  if (grant.node.empty() || grant.node == node) return true;
+  capnp::MallocMessageBuilder builder;
+  wire::write_refusal(builder, sender.request_id,
+                      Error{Code::kDenied, "the key of " + grant.name + " is node " + grant.node +
+                                               "'s, not " + node + "'s: start the worker with --node " +
+                                               grant.node + ", or allow its key for any node"});
+  send(sender.peer, builder);
+  return false;
+}
+
+void Workers::keep_only(const std::function<bool(const std::string& key)>& is_admitted) {
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    if (at->second.key.empty() || is_admitted(at->second.key)) {
+      ++at;
+      continue;
+    }
+    log_.warn("node_cut_off", {{"node", at->first.value}, {"reason", "its key was revoked"}});
+    at = sessions_.erase(at);
+  }
+}
+
+void Workers::join(const Sender& sender, wire::Join::Reader join, Instant now, Turn& turn) {
   const NodeId node{to_text(join.getNode())};
+  const wire::Peer& peer = sender.peer;
   if (!is_name(node.value) || join.getIncarnation() == 0) {
     capnp::MallocMessageBuilder builder;
     wire::write_refusal(
-        builder, request_id,
+        builder, sender.request_id,
         Error{Code::kInvalid,
               "'" + node.value +
                   "' is no name for a node: letters, digits and ._- only, not starting with a dot"});
@@ -115,6 +144,7 @@ void Workers::join(const wire::Peer& peer, std::uint64_t request_id, wire::Join:
   session.acked = session.incarnation == incarnation ? std::max(session.acked, acked) : acked;
   session.incarnation = incarnation;
   session.peer = peer;
+  session.key = sender.requester.grant.key;
   log_.info("node_joined",
             {{"node", node.value}, {"incarnation", incarnation}, {"held", join.getHeld().size()}});
   turn.events.emplace_back(scheduler::NodeJoined{node, incarnation, to_text(join.getAddress()),

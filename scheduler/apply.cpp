@@ -20,6 +20,7 @@ void on(Step& step, const GraphSubmitted& event) {
   Graph& graph = cluster.graphs[id];
   graph.id = id;
   graph.name = event.name;
+  graph.tenant = event.tenant;
   graph.priority = event.priority;
   graph.submitted = step.at.wall;
   graph.jobs_open = event.jobs.size();

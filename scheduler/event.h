@@ -18,6 +18,7 @@ struct GraphSubmitted {
   std::int64_t priority = 0;
   std::string token;
   std::vector<JobRequest> jobs;
+  std::string tenant = kTenantDefault;  // who is charged
   bool operator==(const GraphSubmitted&) const = default;
 };
 

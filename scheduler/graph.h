@@ -59,6 +59,9 @@ struct Launch {
   bool operator==(const Launch&) const = default;
 };
 
+// Whose graph it is when nobody is named.
+inline constexpr const char* kTenantDefault = "default";
+
 enum class RankState { kAssigned, kStarted, kEnded };
 
 struct Rank {
@@ -142,7 +145,8 @@ enum class GraphState { kActive, kSucceeded, kFailed, kCancelled };
 struct Graph {
   GraphId id;
   std::string name;
-  std::int64_t priority = 0;  // more is sooner
+  std::string tenant = kTenantDefault;  // who is charged
+  std::int64_t priority = 0;            // more is sooner
   GraphState state = GraphState::kActive;
   std::optional<std::string> cancelled;  // why, once somebody asked
   std::map<JobName, Job> jobs;

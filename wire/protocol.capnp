@@ -89,6 +89,7 @@ struct Status {
     submittedUnixMs @3 :Int64;
     endedUnixMs @4 :Int64;   # 0: not yet
     jobs @5 :List(Job);
+    tenant @6 :Text;         # who is charged
   }
   struct Job {
     name @0 :Text;

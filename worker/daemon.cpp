@@ -58,6 +58,20 @@ Result<WorkerOptions> resolve(const WorkerOptions& given) {
   return options;
 }
 
+Result<wire::Client> connect(const WorkerOptions& options) {
+  if (options.plain && (!options.key.empty() || !options.server_key.empty()))
+    return fail(Code::kInvalid, "--plain and keys exclude each other");
+  if (options.plain) return wire::Client::open(options.coordinator);
+  if (options.key.empty() || options.server_key.empty()) {
+    return fail(Code::kInvalid,
+                "a worker needs its key (--key, made by `paddock keys new`) and the coordinator's public key "
+                "(--server-key); --plain goes without, on this machine only");
+  }
+  TRY_ASSIGN(wire::ClientSecurity security, wire::read_client_security(options.key, options.server_key),
+             "reading the keys");
+  return wire::Client::open(options.coordinator, std::move(security));
+}
+
 }  // namespace
 
 Result<void> run_worker(const WorkerOptions& given, const Log& log) {
@@ -68,7 +82,7 @@ Result<void> run_worker(const WorkerOptions& given, const Log& log) {
   TRY_ASSIGN(RendezvousPorts ports, RendezvousPorts::hold(), "starting the worker");
   identity.ports = ports.ports();
   Cgroups cgroups = Cgroups::open(cgroup_name(identity.node, options.state), identity.memory_bytes);
-  TRY_ASSIGN(wire::Client client, wire::Client::open(options.coordinator), "starting the worker");
+  TRY_ASSIGN(wire::Client client, connect(options), "starting the worker");
   log.info("worker_started", {{"node", identity.node},
                               {"address", identity.address},
                               {"cpus", identity.cpus},

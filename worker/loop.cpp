@@ -62,10 +62,7 @@ std::vector<int> Loop::descriptors() const {
 Result<void> Loop::run() {
   while (!is_done_) {
     TRY(parts_.client.wait(time_to_wake(), descriptors()), "the worker's loop");
-    if (const std::uint64_t made = parts_.client.connections(); made != connections_) {
-      connections_ = made;
-      happened(Connected{});
-    }
+    watch_connection();
     read_signals();
     read_messages();
     read_pipes();
@@ -78,6 +75,16 @@ Result<void> Loop::run() {
   parts_.cgroups.close();
   log_.info("worker_stopped", {{"node", parts_.identity.node}});
   return {};
+}
+
+void Loop::watch_connection() {
+  if (const std::uint64_t made = parts_.client.connections(); made != connections_) {
+    connections_ = made;
+    happened(Connected{});
+  }
+  const wire::Obstacle obstacle = parts_.client.obstacle();
+  if (obstacle == std::exchange(obstacle_, obstacle) || obstacle == wire::Obstacle::kNone) return;
+  log_.warn("coordinator_not_reached", {{"reason", parts_.client.describe_obstacle().message}});
 }
 
 void Loop::read_messages() {

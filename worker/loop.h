@@ -68,6 +68,7 @@ class Loop {
   Millis time_to_wake() const;
   std::vector<int> descriptors() const;
   void read_messages();
+  void watch_connection();
   void read_signals();
   void read_pipes();
   void read_processes();
@@ -104,6 +105,7 @@ class Loop {
   std::map<RankKey, LiveRank> ranks_;  // until the coordinator has acknowledged their end
   std::deque<Event> events_;
   std::uint64_t connections_ = 0;
+  wire::Obstacle obstacle_ = wire::Obstacle::kNone;
   Instant logs_at_;
   std::string last_refusal_;
   bool is_stop_asked_ = false;

@@ -14,7 +14,12 @@ namespace paddock::worker {
 
 struct WorkerOptions {
   std::string coordinator;  // endpoint, "tcp://host:port"
-  std::string node;         // its name in the cluster, [a-zA-Z0-9._-]; empty: the host's name
+  // Its secret key, and the coordinator's public one: a key, or a file that holds it (wire/keys.h). Without both the
+  // connection is plain, which has to be asked for and goes to this machine only.
+  std::filesystem::path key;
+  std::string server_key;
+  bool plain = false;
+  std::string node;  // its name in the cluster, [a-zA-Z0-9._-]; empty: the host's name
   std::string
       address;  // where ranks of other nodes reach this one; empty: the address that faces the coordinator
   std::filesystem::path state;   // folder for logs and specs of attempts; one worker at a time (locked)

@@ -51,8 +51,9 @@ class Usage : public ::testing::Test {
 };
 
 TEST_F(Usage, HelpIsNoError) {
-  for (const char* command : {"", "dev", "coordinator", "worker", "submit", "plan", "status", "logs",
-                              "cancel", "nodes", "checkpoints", "artifacts", "recipes", "schema"}) {
+  for (const char* command :
+       {"", "dev", "coordinator", "worker", "submit", "plan", "status", "logs", "cancel", "nodes",
+        "checkpoints", "artifacts", "recipes", "schema", "keys", "keys new", "keys allow"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
     EXPECT_THAT(outcome.text, HasSubstr("--help"));

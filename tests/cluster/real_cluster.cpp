@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -69,19 +70,62 @@ RealCluster::~RealCluster() {
   if (!HasFailure()) fs::remove_all(folder, ignored);
 }
 
+fs::path RealCluster::allow(const std::string& name, const std::vector<std::string>& role) {
+  const fs::path keys = folder / "keys";
+  EXPECT_EQ(run({"keys", "new", name, "--folder", keys}).exit_code, 0) << name;
+  std::vector<std::string> words = {"keys", "allow", keys / (name + ".public"), "--list",
+                                    folder / "allowed-keys"};
+  words.insert(words.end(), role.begin(), role.end());
+  const Outcome allowed = run(words);
+  EXPECT_EQ(allowed.exit_code, 0) << allowed.err;
+  return keys / (name + ".secret");
+}
+
+void RealCluster::revoke(const std::string& name) {
+  EXPECT_EQ(run({"keys", "revoke", name, "--list", folder / "allowed-keys"}).exit_code, 0) << name;
+}
+
+void RealCluster::make_keys() {
+  if (fs::exists(folder / "keys")) return;
+  ASSERT_EQ(run({"keys", "new", "coordinator", "--folder", folder / "keys"}).exit_code, 0);
+  fs::copy_file(allow("tester", {"--role", "operator"}), folder / "client.secret");
+}
+
 void RealCluster::start_coordinator(const std::string& lease) {
+  make_keys();
   spawn("coordinator",
         {kPaddock, "coordinator", "--state", folder / "coordinator", "--store", folder / "store", "--bind",
-         "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--lease", lease, "--quiet", "--log",
-         folder / "coordinator.log"});
+         "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--key",
+         folder / "keys/coordinator.secret", "--allow", folder / "allowed-keys", "--lease", lease, "--quiet",
+         "--log", folder / "coordinator.log"});
 }
 
 void RealCluster::start_worker(const std::string& name) {
   std::string endpoint;
   std::getline(std::ifstream(folder / "endpoint") >> std::ws, endpoint);
-  spawn(name,
-        {kPaddock, "worker", "--coordinator", endpoint, "--node", name, "--address", "127.0.0.1", "--state",
-         folder / name, "--cpus", "1", "--gpus", "none", "--quiet", "--log", folder / (name + ".log")});
+  const fs::path key = folder / "keys" / (name + ".secret");
+  if (!fs::exists(key)) allow(name, {"--role", "worker"});
+  spawn(name, {kPaddock,
+               "worker",
+               "--coordinator",
+               endpoint,
+               "--key",
+               key,
+               "--server-key",
+               folder / "keys/coordinator.public",
+               "--node",
+               name,
+               "--address",
+               "127.0.0.1",
+               "--state",
+               folder / name,
+               "--cpus",
+               "1",
+               "--gpus",
+               "none",
+               "--quiet",
+               "--log",
+               folder / (name + ".log")});
 }
 
 // The daemon says READY=1 on a datagram socket, as to systemd: that is the event a test waits for.
@@ -136,17 +180,20 @@ int RealCluster::stop(const std::string& name) {
 }
 
 Outcome RealCluster::paddock(const std::vector<std::string>& words) const {
-  std::vector<std::string> argv = {kPaddock};
-  argv.insert(argv.end(), words.begin(), words.end());
-  argv.insert(argv.end(), {"--state", folder});
-  const std::string error_path = folder / ("stderr-" + std::to_string(getpid()));
+  std::vector<std::string> all = words;
+  all.insert(all.end(), {"--state", folder});
+  return run(std::move(all));
+}
+
+Outcome RealCluster::run(std::vector<std::string> argv) {
+  argv.insert(argv.begin(), kPaddock);
+  const int errors = memfd_create("stderr", MFD_CLOEXEC);
   int out[2];
   EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
   const auto raw = pointers(argv);
   const pid_t pid = fork();
   if (pid == 0) {
     dup2(out[1], STDOUT_FILENO);
-    const int errors = open(error_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(errors, STDERR_FILENO);
     execv(raw[0], raw.data());
     _exit(127);
@@ -158,8 +205,9 @@ Outcome RealCluster::paddock(const std::vector<std::string>& words) const {
   int status = 0;
   waitpid(pid, &status, 0);
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  std::ifstream errors(error_path);
-  outcome.err.assign(std::istreambuf_iterator<char>(errors), {});
+  lseek(errors, 0, SEEK_SET);
+  outcome.err = read_all(errors);
+  close(errors);
   return outcome;
 }
 

@@ -232,6 +232,7 @@ TEST(CoordinatorProcess, ASecondOneOnTheSameStateFolderIsRefused) {
   options.state = coordinator.folder() / "state";
   options.store = coordinator.folder() / "store";
   options.bind = "tcp://127.0.0.1:*";
+  options.plain = true;
   const auto refused = run_coordinator(options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kUnavailable);
@@ -246,6 +247,7 @@ int main(int argc, char** argv) {
     options.state = argv[2];
     options.store = argv[3];
     options.bind = "tcp://127.0.0.1:*";
+    options.plain = true;
     options.endpoint_file = options.state / "endpoint";
     options.lease = paddock::Millis(std::atoi(argv[4]));
     options.lease_margin = paddock::Millis(500);

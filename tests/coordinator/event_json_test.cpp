@@ -20,7 +20,7 @@ std::vector<What> one_of_each() {
   const JobKey job{GraphId{3}, JobName{"train"}};
   Launch launch{{"echo", "größe"}, R"({"steps":600})", "/store/stages/x", {{"A", "b"}}, "0123"};
   return {
-      GraphSubmitted{"first-light", -5, "token", {request}},
+      GraphSubmitted{"first-light", -5, "token", {request}, "vision"},
       GraphCancelled{GraphId{3}, "cancelled by \"ada\"\n"},
       JobPrepared{job, launch, true, {{"checkpoint", Artifact{"/store/c", "hash"}}}},
       JobRefused{job, "with.steps is missing"},
@@ -55,6 +55,13 @@ TEST(EventJson, FieldsOfANewerVersionArePassedOver) {
       to_event(R"({"type":"node_lost","at_ms":1,"wall_ms":2,"node":"a","incarnation":7,"why":"new"})");
   ASSERT_TRUE(event);
   EXPECT_EQ(std::get<NodeLost>(event->what), (NodeLost{NodeId{"a"}, 7}));
+}
+
+TEST(EventJson, AGraphOfAnOlderVersionIsOfTheDefaultTenant) {
+  const auto event = to_event(
+      R"({"type":"graph_submitted","at_ms":1,"wall_ms":2,"name":"g","priority":0,"token":"t","jobs":[]})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<GraphSubmitted>(event->what).tenant, "default");
 }
 
 TEST(EventJson, ADamagedRecordIsCorruptAndSaysWhat) {

@@ -105,7 +105,7 @@ class Scenario {
 
   GraphId submit(std::vector<JobBuilder> builders, std::int64_t priority = 0, const std::string& token = "") {
     GraphSubmitted submitted{
-        "graph", priority, token.empty() ? "token-" + std::to_string(++tokens_) : token, {}};
+        "graph", priority, token.empty() ? "token-" + std::to_string(++tokens_) : token, {}, kTenantDefault};
     for (JobBuilder& builder : builders) {
       if (!builder.stage.empty()) stages_[builder.request.name] = builder.stage;
       submitted.jobs.push_back(builder.request);
