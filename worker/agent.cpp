@@ -17,28 +17,8 @@ constexpr std::size_t kAttemptsRemembered = 1'000;
 constexpr std::size_t kAsksRemembered = 64;
 // Sent and not yet acknowledged; the rest waits its turn, so that a message stays far below kMessageBytesMax.
 constexpr std::size_t kReportsInFlight = 256;
-constexpr std::size_t kReportBytesInFlight = 1u << 20;
 constexpr std::size_t kReportBytesUnackedMax = 64u << 20;
 static_assert(kReportBytesInFlight + limits::kReportLineBytesMax < limits::kMessageBytesMax);
-
-template <typename... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-
-std::size_t bytes_of(const Finding& finding) {
-  constexpr std::size_t kFixed = 64;
-  return kFixed +
-         std::visit(Overloaded{[](const Started&) { return std::size_t{0}; },
-                               [](const Ended& ended) { return ended.reason.size(); },
-                               [](const Progress& progress) { return progress.json.size(); },
-                               [](const Artifact& artifact) {
-                                 return artifact.name.size() + artifact.path.size() + artifact.hash.size();
-                               },
-                               [](const Checkpoint& saved) { return saved.path.size() + saved.hash.size(); },
-                               [](const Failure& failure) { return failure.message.size(); }},
-                    finding);
-}
 
 std::string describe_end(const RankEnded& event, const std::string& end_reason) {
   std::string text = event.signal != 0 ? "killed by signal " + std::to_string(event.signal)

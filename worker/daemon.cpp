@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <system_error>
@@ -72,6 +73,11 @@ Result<wire::Client> connect(const WorkerOptions& options) {
   return wire::Client::open(options.coordinator, std::move(security));
 }
 
+// Each attempt takes one here, and there are seldom more attempts than cores.
+std::size_t ports_for(std::uint32_t cpus) {
+  return std::clamp<std::size_t>(cpus, RendezvousPorts::kPorts, RendezvousPorts::kPortsMax);
+}
+
 }  // namespace
 
 Result<void> run_worker(const WorkerOptions& given, const Log& log) {
@@ -79,7 +85,7 @@ Result<void> run_worker(const WorkerOptions& given, const Log& log) {
   TRY_ASSIGN(Descriptor lock, lock_state(options.state), "starting the worker");
   TRY_ASSIGN(Descriptor signals, catch_signals(), "starting the worker");
   TRY_ASSIGN(Identity identity, make_identity(options), "starting the worker");
-  TRY_ASSIGN(RendezvousPorts ports, RendezvousPorts::hold(), "starting the worker");
+  TRY_ASSIGN(RendezvousPorts ports, RendezvousPorts::hold(ports_for(identity.cpus)), "starting the worker");
   identity.ports = ports.ports();
   Cgroups cgroups = Cgroups::open(cgroup_name(identity.node, options.state), identity.memory_bytes);
   TRY_ASSIGN(wire::Client client, connect(options), "starting the worker");

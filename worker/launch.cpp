@@ -1,10 +1,11 @@
 #include "worker/launch.h"
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <map>
 #include <system_error>
+
+#include "worker/attempt_folders.h"
 
 namespace paddock::worker {
 namespace {
@@ -58,16 +59,11 @@ Result<void> make_folder(const fs::path& folder) {
 
 }  // namespace
 
-fs::path attempt_folder(const fs::path& state, Fence fence) {
-  return state / "attempts" / std::to_string(fence.value);
-}
-
-Result<RankLaunch> prepare_launch(const StartOrder& order, std::size_t index, const fs::path& state,
-                                  const fs::path& runner, const std::vector<std::string>& inherited) {
+Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, const fs::path& state,
+                                   const fs::path& runner, const std::vector<std::string>& inherited) {
   const fs::path folder = attempt_folder(state, order.fence);
   const fs::path spec = folder / "spec.json";
-  RankLaunch launch;
-  launch.key = RankKey{order.fence, order.ranks[index].rank};
+  GuardLaunch launch;
   launch.command = command_of(order, runner, spec);
   if (launch.command.empty() || launch.command[0].empty()) {
     return fail(Code::kInvalid, "the job has no command to run");
@@ -84,22 +80,6 @@ Result<RankLaunch> prepare_launch(const StartOrder& order, std::size_t index, co
   launch.directory = order.directory;
   launch.log = folder / ("rank-" + std::to_string(order.ranks[index].rank.value) + ".log");
   return launch;
-}
-
-void remove_old_attempts(const fs::path& state, std::size_t kept, const std::vector<Fence>& live) {
-  std::vector<Fence> fences;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(state / "attempts", error)) {
-    const std::string name = entry.path().filename();
-    std::uint64_t number = 0;
-    const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (parse_error == std::errc() && end == name.data() + name.size()) fences.emplace_back(number);
-  }
-  std::ranges::sort(fences, std::greater<>());
-  for (std::size_t at = kept; at < fences.size(); ++at) {
-    if (std::ranges::find(live, fences[at]) == live.end())
-      fs::remove_all(attempt_folder(state, fences[at]), error);
-  }
 }
 
 }  // namespace paddock::worker

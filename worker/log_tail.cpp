@@ -1,8 +1,10 @@
 #include "worker/log_tail.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -23,9 +25,14 @@ LogTail::~LogTail() {
 std::optional<LogPiece> LogTail::next() {
   if (is_over_) return std::nullopt;
   if (file_ < 0) file_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  LogPiece piece{offset_, std::string(limits::kLogChunkBytesMax, '\0'), false};
+  struct stat status {};
+  const bool is_there = file_ >= 0 && fstat(file_, &status) == 0;
+  const std::uint64_t file_bytes = is_there ? static_cast<std::uint64_t>(status.st_size) : 0;
+  const std::uint64_t ahead = file_bytes > offset_ ? file_bytes - offset_ : 0;
+  LogPiece piece{offset_, std::string(std::min<std::uint64_t>(ahead, limits::kLogChunkBytesMax), '\0'),
+                 false};
   const ssize_t length =
-      file_ < 0 ? 0 : pread(file_, piece.bytes.data(), piece.bytes.size(), static_cast<off_t>(offset_));
+      ahead == 0 ? 0 : pread(file_, piece.bytes.data(), piece.bytes.size(), static_cast<off_t>(offset_));
   piece.bytes.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
   // A short piece of a finished file reaches its end; a rank that never started has no file, and an empty
   // last piece.

@@ -36,7 +36,8 @@ Loop::Loop(Parts parts)
     : parts_(std::move(parts)),
       log_(parts_.log),
       processes_(parts_.options.guard_command),
-      agent_(clock_now()) {
+      agent_(clock_now()),
+      folders_(parts_.options.state, parts_.options.attempts_kept) {
   for (char** entry = environ; *entry != nullptr; ++entry) environment_.emplace_back(*entry);
   parts_.client.linger(kLinger);
 }
@@ -176,6 +177,10 @@ bool Loop::send_log(const RankKey& key, LiveRank& rank, int pieces) {
   for (; pieces > 0; --pieces) {
     const auto piece = rank.tail.next();
     if (!piece) return true;
+    if (piece->offset == 0 && piece->bytes.empty()) {  // it wrote nothing: there is nothing to say
+      rank.tail.passed(*piece);
+      continue;
+    }
     capnp::MallocMessageBuilder builder;
     write(builder, parts_.identity, key, *piece);
     if (!parts_.client.send(builder)) return false;
@@ -217,10 +222,32 @@ void Loop::decide() {
       std::visit([this](const auto& what) { carry_out(what); }, effect);
     }
   }
+  flush_reports();
+}
+
+void Loop::carry_out(const SendReports& effect) {
+  std::size_t bytes = 0;
+  for (const Report& report : effect.reports) bytes += bytes_of(report.finding);
+  std::uint64_t last_kept = 0;
+  for (const Report& report : outgoing_.reports) last_kept = std::max(last_kept, report.number);
+  const bool is_kept = effect.reports.front().number > 0;
+  const bool follows = last_kept == 0 || !is_kept || effect.after == last_kept;
+  if (!follows || outgoing_bytes_ + bytes > kReportBytesInFlight) flush_reports();
+  if (is_kept && (!follows || last_kept == 0)) outgoing_.after = effect.after;
+  outgoing_.reports.insert(outgoing_.reports.end(), effect.reports.begin(), effect.reports.end());
+  outgoing_bytes_ += bytes;
+}
+
+void Loop::flush_reports() {
+  if (outgoing_.reports.empty()) return;
+  const SendReports together = std::exchange(outgoing_, SendReports{});
+  outgoing_bytes_ = 0;
+  send(together);
 }
 
 template <typename What>
 void Loop::send(const What& what) {
+  flush_reports();  // nothing overtakes them
   capnp::MallocMessageBuilder builder;
   write(builder, parts_.identity, what);
   const Result<void> sent = parts_.client.send(builder);
@@ -230,14 +257,15 @@ void Loop::send(const What& what) {
 
 Result<int> Loop::launch(const StartRank& effect, LiveRank& rank) {
   const WorkerOptions& options = parts_.options;
-  TRY_ASSIGN(RankLaunch launch,
+  const RankKey key{effect.order->fence, effect.order->ranks[effect.index].rank};
+  TRY_ASSIGN(GuardLaunch launch,
              prepare_launch(*effect.order, effect.index, options.state, options.runner, environment_),
              "preparing the rank");
   const std::uint64_t memory_bytes = effect.order->memory_bytes_per_rank;
-  TRY_ASSIGN(rank.cgroup, parts_.cgroups.make(launch.key, memory_bytes), "bounding the rank");
+  TRY_ASSIGN(rank.cgroup, parts_.cgroups.make(key, memory_bytes), "bounding the rank");
   launch.cgroups = rank.cgroup.folders;
   if (!parts_.cgroups.bounds_memory()) launch.data_bytes_max = memory_bytes;
-  Result<int> pipe = processes_.start(launch);
+  Result<int> pipe = processes_.start(key, std::move(launch));
   if (!pipe) parts_.cgroups.remove(rank.cgroup);
   return pipe;
 }
@@ -260,12 +288,12 @@ void Loop::carry_out(const StartRank& effect) {
 
 void Loop::carry_out(const ForgetRank& effect) {
   ranks_.erase(effect.key);
-  std::vector<Fence> live;
-  for (const auto& [key, rank] : ranks_) live.push_back(key.fence);
-  remove_old_attempts(parts_.options.state, parts_.options.attempts_kept, live);
+  const auto next = ranks_.lower_bound(RankKey{effect.key.fence, RankId{0}});
+  if (next == ranks_.end() || next->first.fence != effect.key.fence) folders_.ended(effect.key.fence);
 }
 
 void Loop::carry_out(const ResendLogs&) {
+  flush_reports();
   for (auto& [key, rank] : ranks_) {
     rank.tail.rewind();
     // The ends that the agent is about to send again come after the logs.

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "wire/socket.h"
 #include "worker/agent.h"
+#include "worker/attempt_folders.h"
 #include "worker/cgroup.h"
 #include "worker/identity.h"
 #include "worker/log_tail.h"
@@ -80,7 +81,7 @@ class Loop {
 
   void carry_out(const SendJoin& effect) { send(effect); }
   void carry_out(const SendHeartbeat& effect) { send(effect); }
-  void carry_out(const SendReports& effect) { send(effect); }
+  void carry_out(const SendReports& effect);
   void carry_out(const SendLeave& effect) { send(effect); }
   void carry_out(const StartRank& effect);
   void carry_out(const TerminateRank& effect) { processes_.terminate(effect.key); }
@@ -91,6 +92,7 @@ class Loop {
   void carry_out(const RefuseStart& effect);
   void carry_out(const SayReady& effect);
   void carry_out(const Exit&) { is_done_ = true; }
+  void flush_reports();
   Result<int> launch(const StartRank& effect, LiveRank& rank);
   void ended(const RankKey& key, LiveRank& rank, int wait_status);
   void close_pipe(const RankKey& key, LiveRank& rank);
@@ -104,6 +106,9 @@ class Loop {
   Agent agent_;
   std::map<RankKey, LiveRank> ranks_;  // until the coordinator has acknowledged their end
   std::deque<Event> events_;
+  SendReports outgoing_;  // of this turn, not sent yet: what happened together goes as one message
+  std::size_t outgoing_bytes_ = 0;
+  AttemptFolders folders_;
   std::uint64_t connections_ = 0;
   wire::Obstacle obstacle_ = wire::Obstacle::kNone;
   Instant logs_at_;

@@ -8,6 +8,8 @@
 #include <fstream>
 
 #include "base/limits.h"
+#include "worker/attempt_folders.h"
+#include "worker/guard_launch.h"
 #include "worker/launch.h"
 #include "worker/log_tail.h"
 #include "worker/report_pipe.h"
@@ -146,15 +148,31 @@ TEST(Launch, ARankGetsTheEnvironmentThatTheRankProtocolPromises) {
   EXPECT_EQ(text, order.spec);
 }
 
-TEST(Launch, KeepsTheNewestAttemptsAndThoseThatLive) {
+TEST(AttemptFolders, KeepsThoseThatLiveAndTheLastThatEnded) {
   const Folder folder;
   for (const std::uint64_t fence : {1u, 2u, 3u, 10u, 11u})
     fs::create_directories(attempt_folder(folder.path, Fence(fence)));
-  remove_old_attempts(folder.path, 2, {Fence(1)});
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(11))));
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(10))));
-  EXPECT_FALSE(fs::exists(attempt_folder(folder.path, Fence(3))));
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(1))));
+  const auto is_there = [&](std::uint64_t fence) {
+    return fs::exists(attempt_folder(folder.path, Fence(fence)));
+  };
+  AttemptFolders folders(folder.path, 3);  // all five are of an earlier run
+  EXPECT_FALSE(is_there(1) || is_there(2));
+  EXPECT_TRUE(is_there(3) && is_there(10) && is_there(11));
+  fs::create_directories(attempt_folder(folder.path, Fence(5)));
+  fs::create_directories(attempt_folder(folder.path, Fence(12)));
+  folders.ended(Fence(12));
+  EXPECT_FALSE(is_there(3));
+  EXPECT_TRUE(is_there(5) && is_there(10) && is_there(11) && is_there(12));  // 5 lives
+}
+
+TEST(GuardLaunch, ArrivesAsItWasSentAndInPiecesNotAtAll) {
+  const GuardLaunch launch{"/log", "/job", {"/cgroup/a", "/cgroup/b"}, 77, {"sh", "-c", ""}, {"A=1", "B="}};
+  const std::string bytes = to_bytes(launch);
+  EXPECT_EQ(to_launch(bytes), launch);
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(to_launch(std::string_view(bytes).substr(0, length))) << length;
+  EXPECT_FALSE(to_launch(bytes + "x"));
+  EXPECT_FALSE(to_launch(to_bytes(GuardLaunch{})));  // no command
 }
 
 }  // namespace
