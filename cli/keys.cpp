@@ -37,7 +37,8 @@ Result<int> make(const Options& options, bool is_json) {
   const std::string secret = (options.folder / (options.key + ".secret")).string();
   const std::string open = (options.folder / (options.key + ".public")).string();
   if (is_json) {
-    print_json({{"name", options.key}, {"key", keys.public_key}, {"secret_file", secret}, {"public_file", open}});
+    print_json(
+        {{"name", options.key}, {"key", keys.public_key}, {"secret_file", secret}, {"public_file", open}});
   } else {
     print_text(wire::public_line({options.key, keys.public_key}) + "\n");
     print_text(secret + " stays here; " + open + " is the line above, for whoever allows the key\n");
@@ -109,7 +110,8 @@ void add_allow(CLI::App& keys, Options& options) {
       ->required()
       ->check(CLI::IsMember({"operator", "submitter", "worker", "viewer"}));
   command->add_option("--name", options.name, "for whom; without it what the file says");
-  command->add_option("--tenant", options.tenant, "of a submitter: who is charged; of a viewer: whose graphs it sees");
+  command->add_option("--tenant", options.tenant,
+                      "of a submitter: who is charged; of a viewer: whose graphs it sees");
   command->add_option("--node", options.node, "of a worker: the node it is; without it the key's name");
   command->add_flag("--any-node", options.is_any_node, "of a worker: it may be any node (one key for many)");
   add_list_option(*command, options);

@@ -16,6 +16,7 @@ struct Options {
   Target target;
   std::string file;
   bool waits = false;
+  bool has_no_cache = false;
 };
 
 // By which the coordinator recognises a submission that is sent twice.
@@ -37,6 +38,7 @@ Result<int> submit(const Options& options, bool is_json) {
     submission.setSpec(file->text);
     submission.setFile(file->name);
     submission.setToken(token);
+    submission.setNoCache(options.has_no_cache);
   };
   const auto answer = options.waits ? connection->ask_until_answered(wire::Message::SUBMITTED, fill)
                                     : connection->ask(wire::Message::SUBMITTED, fill);
@@ -63,6 +65,8 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   command->add_option("FILE", options->file, "the graph, YAML or JSON; - for standard input")->required();
   command->add_flag("--wait", options->waits,
                     "shows progress until it has ended; exit code 0 only if it succeeded");
+  command->add_flag("--no-cache", options->has_no_cache,
+                    "runs every job, though its result may be there already");
   add_target_options(*command, options->target);
   add_output_option(*command, chosen);
   command->callback(

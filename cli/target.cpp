@@ -50,7 +50,8 @@ Result<Address> resolve(const Target& target) {
   }
   if (is_plain) {
     if (!target.key.empty() || !target.server_key.empty())
-      return fail(Code::kInvalid, "keys are given, but the connection would be plain: leave them out, or --plain");
+      return fail(Code::kInvalid,
+                  "keys are given, but the connection would be plain: leave them out, or --plain");
     return address;
   }
   const std::filesystem::path own = target.key.empty() ? target.state / "client.secret" : target.key;
@@ -58,8 +59,8 @@ Result<Address> resolve(const Target& target) {
   if (server_key.empty() || (target.key.empty() && !std::filesystem::exists(own, unreadable))) {
     return fail(Code::kInvalid,
                 "the coordinator at " + address.endpoint + " is spoken to with keys: give " +
-                    (server_key.empty() ? "its public one (--server-key) and " : "") + "yours (--key, or as " +
-                    (target.state / "client.secret").string() +
+                    (server_key.empty() ? "its public one (--server-key) and " : "") +
+                    "yours (--key, or as " + (target.state / "client.secret").string() +
                     "; `paddock keys new` makes one); --plain goes without, on this machine only");
   }
   TRY_ASSIGN(address.security, wire::read_client_security(own, server_key), "reading the keys");

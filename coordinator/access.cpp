@@ -28,9 +28,10 @@ Result<Access> Access::open(const CoordinatorOptions& options, const Log& log) {
     return fail(Code::kInvalid, "--plain and --key exclude each other");
   if (options.plain) return access;
   if (options.key.empty() || options.allow.empty()) {
-    return fail(Code::kInvalid,
-                "a coordinator needs its key (--key, made by `paddock keys new coordinator`) and an allow-list "
-                "(--allow, kept by `paddock keys allow`); --plain goes without, on this machine only");
+    return fail(
+        Code::kInvalid,
+        "a coordinator needs its key (--key, made by `paddock keys new coordinator`) and an allow-list "
+        "(--allow, kept by `paddock keys allow`); --plain goes without, on this machine only");
   }
   TRY_ASSIGN(access.keys_, wire::read_secret_key(options.key), "the coordinator's key");
   access.list_file_ = options.allow;

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "coordinator/fields.h"
+#include "scheduler/edges.h"
 
 namespace paddock::coordinator {
 namespace {
@@ -39,19 +40,34 @@ Artifacts read_artifacts(Fields& fields) {
 }
 
 json job_json(const JobRequest& job) {
-  return {{"name", job.name.value},
-          {"kind", job.kind},
-          {"needs", names_of(job.needs)},
-          {"nodes", job.resources.nodes},
-          {"ranks_per_node", job.resources.ranks_per_node},
-          {"gpus_per_rank", job.resources.gpus_per_rank},
-          {"cpus_per_rank", job.resources.cpus_per_rank},
-          {"memory_bytes_per_rank", job.resources.memory_bytes_per_rank},
-          {"retry_limit", job.retry.limit},
-          {"retry_backoff_ms", job.retry.backoff.count()},
-          {"retry_factor_permille", job.retry.factor_permille},
-          {"grace_ms", job.grace.count()},
-          {"spec", job.spec}};
+  json record{{"name", job.name.value},
+              {"kind", job.kind},
+              {"needs", names_of(job.needs)},
+              {"nodes", job.resources.nodes},
+              {"ranks_per_node", job.resources.ranks_per_node},
+              {"gpus_per_rank", job.resources.gpus_per_rank},
+              {"cpus_per_rank", job.resources.cpus_per_rank},
+              {"memory_bytes_per_rank", job.resources.memory_bytes_per_rank},
+              {"retry_limit", job.retry.limit},
+              {"retry_backoff_ms", job.retry.backoff.count()},
+              {"retry_factor_permille", job.retry.factor_permille},
+              {"grace_ms", job.grace.count()},
+              {"spec", job.spec}};
+  // Fields of later versions are written only where they say something, so that a large graph stays small.
+  for (const auto& [need, on] : job.on) record["on"][need.value] = name_of(on);
+  if (job.time_limit > Millis(0)) record["time_limit_ms"] = job.time_limit.count();
+  return record;
+}
+
+void read_edges(Fields& fields, std::map<JobName, On>& edges) {
+  fields.read_map_if_there("on", [&](const std::string& need, const std::string& text) {
+    for (const On on : {On::kSuccess, On::kFailure, On::kAlways}) {
+      if (name_of(on) != text) continue;
+      edges[JobName{need}] = on;
+      return;
+    }
+    fields.complain("an edge is '" + text + "', which is not known; a newer version wrote it");
+  });
 }
 
 void read_job(Fields& fields, JobRequest& job) {
@@ -68,6 +84,8 @@ void read_job(Fields& fields, JobRequest& job) {
   fields.read("retry_factor_permille", job.retry.factor_permille);
   fields.read("grace_ms", job.grace);
   fields.read("spec", job.spec);
+  read_edges(fields, job.on);
+  fields.read_if_there("time_limit_ms", job.time_limit);
 }
 
 // One pair of functions an event: its fields written and read. The type's name stands in name_of_type()
@@ -265,11 +283,28 @@ void read(Fields& fields, CoordinatorStarted& event) {
   fields.read("lease_until", event.lease_until);
 }
 
+json write(const JobSkipped& event) {
+  return {{"graph", event.job.graph.value}, {"job", event.job.job.value}, {"reason", event.reason}};
+}
+void read(Fields& fields, JobSkipped& event) {
+  fields.read("graph", event.job.graph);
+  fields.read("job", event.job.job);
+  fields.read("reason", event.reason);
+}
+
+json write(const TimeLimitReached& event) {
+  return {{"fence", event.fence.value}};
+}
+void read(Fields& fields, TimeLimitReached& event) {
+  fields.read("fence", event.fence);
+}
+
 // By index in scheduler::What.
 constexpr std::array kTypes{
-    "graph_submitted", "graph_cancelled",  "job_prepared",      "job_refused",         "node_joined",
-    "node_seen",       "node_left",        "node_lost",         "backoff_ended",       "rank_started",
-    "rank_ended",      "failure_reported", "artifact_recorded", "checkpoint_recorded", "coordinator_started"};
+    "graph_submitted", "graph_cancelled",   "job_prepared",      "job_refused",         "node_joined",
+    "node_seen",       "node_left",         "node_lost",         "backoff_ended",       "rank_started",
+    "rank_ended",      "failure_reported",  "artifact_recorded", "checkpoint_recorded", "coordinator_started",
+    "job_skipped",     "time_limit_reached"};
 static_assert(kTypes.size() == std::variant_size_v<What>);
 
 template <std::size_t... I>

@@ -31,10 +31,23 @@ class Fields {
     if (!take(*found, to)) complain(std::string("field ") + key + " has the wrong type");
   }
 
-  // A field that older releases did not write: without it `to` stays as it is.
+  // As read(), but a record without the field, which an older version wrote, leaves `to` as it is.
   template <typename T>
   void read_if_there(const char* key, T& to) {
     if (json_.is_object() && json_.contains(key)) read(key, to);
+  }
+
+  // `each(key, text)` for every entry of the map of texts `key`, if it is there.
+  template <typename Each>
+  void read_map_if_there(const char* key, Each each) {
+    const auto found = json_.find(key);
+    if (!json_.is_object() || found == json_.end()) return;
+    if (!found->is_object()) return complain(std::string("field ") + key + " is no map");
+    for (const auto& [name, value] : found->items()) {
+      if (!value.is_string())
+        return complain(std::string("field ") + key + "." + name + " has the wrong type");
+      each(name, value.template get<std::string>());
+    }
   }
 
   // Every element of the list `key` is an object that `each(Fields&, T&)` reads.

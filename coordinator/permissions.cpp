@@ -23,17 +23,17 @@ constexpr Reach kAll = Reach::kAll;
 // A kind that is not here is for operators alone.
 constexpr std::array kTable{
     //                                  operator submitter worker viewer
-    Row{Message::SUBMIT,              kAll,    kOwn,     kNone, kNone},
-    Row{Message::PLAN,                kAll,    kOwn,     kNone, kAll},
-    Row{Message::STATUS_REQUEST,      kAll,    kOwn,     kNone, kAll},
-    Row{Message::LOG_REQUEST,         kAll,    kOwn,     kNone, kAll},
-    Row{Message::CANCEL,              kAll,    kOwn,     kNone, kNone},
-    Row{Message::NODES_REQUEST,       kAll,    kAll,     kNone, kAll},
-    Row{Message::CHECKPOINTS_REQUEST, kAll,    kOwn,     kNone, kAll},
-    Row{Message::JOIN,                kNone,   kNone,    kOwn,  kNone},
-    Row{Message::HEARTBEAT,           kNone,   kNone,    kOwn,  kNone},
-    Row{Message::REPORTS,             kNone,   kNone,    kOwn,  kNone},
-    Row{Message::LEAVE,               kNone,   kNone,    kOwn,  kNone},
+    Row{Message::SUBMIT, kAll, kOwn, kNone, kNone},
+    Row{Message::PLAN, kAll, kOwn, kNone, kAll},
+    Row{Message::STATUS_REQUEST, kAll, kOwn, kNone, kAll},
+    Row{Message::LOG_REQUEST, kAll, kOwn, kNone, kAll},
+    Row{Message::CANCEL, kAll, kOwn, kNone, kNone},
+    Row{Message::NODES_REQUEST, kAll, kAll, kNone, kAll},
+    Row{Message::CHECKPOINTS_REQUEST, kAll, kOwn, kNone, kAll},
+    Row{Message::JOIN, kNone, kNone, kOwn, kNone},
+    Row{Message::HEARTBEAT, kNone, kNone, kOwn, kNone},
+    Row{Message::REPORTS, kNone, kNone, kOwn, kNone},
+    Row{Message::LEAVE, kNone, kNone, kOwn, kNone},
 };
 
 }  // namespace

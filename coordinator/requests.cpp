@@ -37,6 +37,14 @@ Result<void> charge(spec::GraphSpec& graph, const std::string& tenant) {
   return {};
 }
 
+Result<spec::GraphSpec> read_graph(wire::Submit::Reader request) {
+  auto graph = spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile()));
+  if (graph && request.getNoCache()) {
+    for (spec::JobSpec& job : graph->jobs) job.cache = false;
+  }
+  return graph;
+}
+
 // When the folder was last written to; 0: it cannot be asked.
 std::int64_t modified_unix_ms(const std::filesystem::path& path) {
   struct stat status {};
@@ -180,8 +188,7 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
     answer_submitted(asker, token);
     return {};
   }
-  TRY_ASSIGN(spec::GraphSpec graph, spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
-             "the submission is refused");
+  TRY_ASSIGN(spec::GraphSpec graph, read_graph(request), "the submission is refused");
   TRY(charge(graph, asker.requester.grant.tenant), "the submission is refused");
   TRY_ASSIGN(scheduler::GraphSubmitted submitted, to_submission(graph, token), "the submission is refused");
   from_.log.info("graph_submitted", {{"name", graph.name},
@@ -194,8 +201,7 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
 }
 
 Result<void> Requests::plan(const Asker& asker, wire::Submit::Reader request) {
-  TRY_ASSIGN(spec::GraphSpec graph, spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
-             "the graph would be refused");
+  TRY_ASSIGN(spec::GraphSpec graph, read_graph(request), "the graph would be refused");
   TRY(charge(graph, asker.requester.grant.tenant), "the graph would be refused");
   TRY(to_submission(graph, "plan"), "the graph would be refused");
   const auto planned = plan_jobs(graph, from_.cluster, from_.options.store);

@@ -28,6 +28,12 @@ Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, st
     request.retry = scheduler::RetryRule{static_cast<std::int32_t>(job.retry.limit), job.retry.backoff,
                                          std::llround(job.retry.factor * 1'000)};
     request.grace = job.grace;
+    request.time_limit = job.time_limit.value_or(Millis(0));
+    for (const std::string& need : job.needs) {
+      const std::string& on = job.on.of_need(need);
+      if (on != "success")
+        request.on[JobName{need}] = on == "failure" ? scheduler::On::kFailure : scheduler::On::kAlways;
+    }
     request.spec = spec::to_json(job).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     submitted.jobs.push_back(std::move(request));
   }

@@ -32,6 +32,7 @@ void on(Step& step, const GraphSubmitted& event) {
   for (const JobRequest& request : event.jobs) {
     for (const JobName& need : std::set<JobName>(request.needs.begin(), request.needs.end())) {
       graph.jobs.at(need).dependants.push_back(request.name);
+      ++graph.jobs.at(request.name).needs_open;
     }
   }
   for (const JobRequest& request : event.jobs) {
@@ -66,6 +67,16 @@ void on(Step& step, const JobRefused& event) {
   const Job* job = find_job(step.cluster, event.job);
   if (job == nullptr || job->state != JobState::kPreparing) return;
   finish_job(step, event.job, JobState::kFailed, event.reason);
+}
+
+void on(Step& step, const JobSkipped& event) {
+  const Job* job = find_job(step.cluster, event.job);
+  if (job == nullptr || job->state != JobState::kPreparing) return;
+  finish_job(step, event.job, JobState::kSkipped, event.reason);
+}
+
+void on(Step& step, const TimeLimitReached& event) {
+  end_overdue(step, event.fence);
 }
 
 void on(Step& step, const NodeJoined& event) {

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "scheduler/job.h"
 #include "scheduler/retry.h"
+#include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
 namespace {
@@ -42,6 +43,12 @@ bool has_ranks_on(const Attempt& attempt, const NodeId& node) {
       attempt.ranks, [&](const Rank& rank) { return rank.node == node && rank.state != RankState::kEnded; });
 }
 
+// It runs against the clock only until it is being ended, or has.
+void forget_time_limit(Cluster& cluster, const Job& job, const Attempt& attempt) {
+  if (job.request.time_limit > Millis(0))
+    cluster.time_limits.erase({attempt.started_at + job.request.time_limit, attempt.fence});
+}
+
 void begin_ending(Step& step, const Job& job, Attempt& attempt, Ending ending) {
   if (attempt.ending) {
     Ending& before = *attempt.ending;
@@ -54,6 +61,7 @@ void begin_ending(Step& step, const Job& job, Attempt& attempt, Ending ending) {
     return;
   }
   attempt.ending = std::move(ending);
+  forget_time_limit(step.cluster, job, attempt);
   std::set<NodeId> told;
   for (const Rank& rank : attempt.ranks) {
     if (rank.state == RankState::kEnded || !told.insert(rank.node).second) continue;
@@ -67,7 +75,7 @@ void settle_job(Step& step, const JobKey& key, Job& job, const Attempt& attempt,
   if (attempt.outcome == Outcome::kCancelled || graph.cancelled) {
     return finish_job(step, key, JobState::kCancelled, graph.cancelled.value_or(attempt.reason));
   }
-  if (attempt.outcome == Outcome::kFailed) {
+  if (attempt.outcome == Outcome::kFailed || attempt.outcome == Outcome::kTimedOut) {
     ++job.failures;
     job.interruptions = 0;
   } else {
@@ -85,6 +93,7 @@ void finish_attempt(Step& step, const JobKey& key, Job& job, Attempt& attempt) {
   attempt.outcome = attempt.ending ? attempt.ending->outcome : Outcome::kSucceeded;
   attempt.reason = attempt.ending ? attempt.ending->reason : "all ranks exited 0";
   attempt.ending.reset();
+  forget_time_limit(step.cluster, job, attempt);
   attempt.ended = step.at.wall;
   if (Node* master = node_of(step.cluster, attempt.ranks.front()))
     master->free.ports.insert(attempt.master_port);
@@ -131,6 +140,7 @@ void start_attempt(Step& step, const JobKey& key, const Nodes& nodes) {
   attempt.number = static_cast<std::uint32_t>(job.attempts.size()) + 1;
   attempt.fence = Fence{step.cluster.next_fence++};
   attempt.started = step.at.wall;
+  attempt.started_at = step.at.now;
   for (const NodeId& name : nodes) {
     Node& node = step.cluster.nodes.at(name);
     if (attempt.ranks.empty()) {
@@ -152,6 +162,8 @@ void start_attempt(Step& step, const JobKey& key, const Nodes& nodes) {
   if (job.attempts.empty()) job.started = step.at.wall;
   job.artifacts.clear();  // what an earlier attempt announced counts only if this one says it too
   step.cluster.attempts[attempt.fence] = AttemptKey{key, attempt.number};
+  if (job.request.time_limit > Millis(0))
+    step.cluster.time_limits.insert({attempt.started_at + job.request.time_limit, attempt.fence});
   job.attempts.push_back(std::move(attempt));
   move_job(step, key, JobState::kRunning);
 }
@@ -186,6 +198,18 @@ void lose_ranks(Step& step, Node& node, const std::string& reason) {
     begin_ending(step, *found.job, *found.attempt, Ending{Outcome::kNodeLost, true, reason, step.at.now});
     if (is_over(*found.attempt)) finish_attempt(step, found.key, *found.job, *found.attempt);
   }
+}
+
+void end_overdue(Step& step, Fence fence) {
+  const Found found = find_attempt(step.cluster, fence);
+  if (found.attempt == nullptr || !found.attempt->is_live() || found.attempt->ending ||
+      found.job->request.time_limit <= Millis(0) ||
+      step.at.now < found.attempt->started_at + found.job->request.time_limit)
+    return;
+  begin_ending(step, *found.job, *found.attempt,
+               Ending{Outcome::kTimedOut, false,
+                      "took longer than its time limit of " + show_duration(found.job->request.time_limit),
+                      step.at.now});
 }
 
 void cancel_attempt(Step& step, const JobKey& key, const std::string& reason) {

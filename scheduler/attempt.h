@@ -21,6 +21,9 @@ void end_rank(Step& step, const RankEnded& ended);
 // Ends all ranks on `node` as lost, without waiting for its worker.
 void lose_ranks(Step& step, Node& node, const std::string& reason);
 
+// Its time limit is over: it is asked to stop, and killed after its grace period.
+void end_overdue(Step& step, Fence fence);
+
 void cancel_attempt(Step& step, const JobKey& key, const std::string& reason);
 
 }  // namespace paddock::scheduler

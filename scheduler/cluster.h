@@ -49,9 +49,10 @@ struct Cluster {
   Instant now;  // of the newest event; the loop's clock goes on from here
   std::map<GraphId, Graph> graphs;
   std::map<NodeId, Node> nodes;
-  std::set<Queued> queue;                         // exactly the queued jobs
-  std::set<std::pair<Instant, JobKey>> backoffs;  // exactly the jobs that back off
-  std::map<Fence, AttemptKey> attempts;           // every attempt that was ever placed
+  std::set<Queued> queue;                           // exactly the queued jobs
+  std::set<std::pair<Instant, JobKey>> backoffs;    // exactly the jobs that back off
+  std::set<std::pair<Instant, Fence>> time_limits;  // exactly the live attempts that have one, not yet ending
+  std::map<Fence, AttemptKey> attempts;             // every attempt that was ever placed
   std::map<std::string, GraphId> tokens;
   std::map<std::string, JobKey>
       stage_owners;  // stage key → the job that works on it, from its first attempt on

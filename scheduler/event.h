@@ -37,7 +37,7 @@ struct JobPrepared {
   bool operator==(const JobPrepared&) const = default;
 };
 
-// The other answer to PrepareJob: it cannot run as it is.
+// The second answer to PrepareJob: it cannot run as it is.
 struct JobRefused {
   JobKey job;
   std::string reason;
@@ -131,9 +131,23 @@ struct CoordinatorStarted {
   bool operator==(const CoordinatorStarted&) const = default;
 };
 
-using What = std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen,
-                          NodeLeft, NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported,
-                          ArtifactRecorded, CheckpointRecorded, CoordinatorStarted>;
+// The third answer to PrepareJob: its condition does not hold, so it is not to run; no failure.
+struct JobSkipped {
+  JobKey job;
+  std::string reason;
+  bool operator==(const JobSkipped&) const = default;
+};
+
+// Made by due() in lease.h.
+struct TimeLimitReached {
+  Fence fence;
+  bool operator==(const TimeLimitReached&) const = default;
+};
+
+using What =
+    std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen, NodeLeft,
+                 NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported, ArtifactRecorded,
+                 CheckpointRecorded, CoordinatorStarted, JobSkipped, TimeLimitReached>;
 
 struct Event {
   Moment at;

@@ -3,32 +3,12 @@
 #include <algorithm>
 #include <vector>
 
+#include "scheduler/edges.h"
 #include "scheduler/placement.h"
+#include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
 namespace {
-
-constexpr std::size_t kNamedMax = 5;  // what does not fit a sentence is counted
-
-std::string join(const std::vector<std::string>& parts, std::string_view between) {
-  std::string text;
-  for (std::size_t i = 0; i < parts.size() && i < kNamedMax; ++i)
-    text += (i > 0 ? std::string(between) : "") + parts[i];
-  if (parts.size() > kNamedMax) text += " and " + std::to_string(parts.size() - kNamedMax) + " more";
-  return text;
-}
-
-std::string shown(const JobKey& key) {
-  return std::to_string(key.graph.value) + "/" + key.job.value;
-}
-
-std::string count(std::uint64_t number, const std::string& one) {
-  return std::to_string(number) + " " + one + (number == 1 ? "" : "s");
-}
-
-std::string mebibytes(std::uint64_t bytes) {
-  return std::to_string(bytes >> 20) + " MiB";
-}
 
 std::string names_of(const Nodes& nodes) {
   std::vector<std::string> names;
@@ -105,8 +85,10 @@ std::string explain_waiting(const Cluster& cluster, const JobKey& key, const Job
   std::vector<std::string> unmet;
   for (const JobName& need : job.request.needs) {
     const Job* needed = find_job(cluster, JobKey{key.graph, need});
-    if (needed == nullptr || needed->state == JobState::kSucceeded) continue;
-    unmet.push_back(need.value + " (" + std::string(name_of(needed->state)) + ")");
+    const On on = edge_of(job.request, need);
+    if (needed == nullptr || state_of(on, *needed) != EdgeState::kOpen) continue;
+    const std::string wish = on == On::kSuccess ? "" : on == On::kFailure ? " to fail" : " to end";
+    unmet.push_back(need.value + wish + " (" + std::string(name_of(needed->state)) + ")");
   }
   return "waits for " + join(unmet, ", ");
 }

@@ -1,5 +1,6 @@
 #include "scheduler/graph.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/check.h"
@@ -66,6 +67,8 @@ std::string_view name_of(Outcome outcome) {
       return "node_lost";
     case Outcome::kCancelled:
       return "cancelled";
+    case Outcome::kTimedOut:
+      return "timed_out";
   }
   PADDOCK_CHECK(false, static_cast<int>(outcome));
   return {};
@@ -102,6 +105,9 @@ Result<void> check_job(const JobRequest& job) {
   }
   if (job.grace < Millis(0) || job.grace > limits::kBackoffMax) {
     return fail(Code::kInvalid, where + ": the grace period must be within 0 and one hour");
+  }
+  if (job.time_limit < Millis(0) || job.time_limit > limits::kTimeLimitMax) {
+    return fail(Code::kInvalid, where + ": the time limit must be within 0 and 1000 days");
   }
   return {};
 }
@@ -153,6 +159,12 @@ Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& j
       if (!names.contains(need)) {
         return fail(Code::kInvalid,
                     "job " + job.name.value + " needs " + need.value + ", which is not in the graph");
+      }
+    }
+    for (const auto& [need, on] : job.on) {
+      if (std::ranges::find(job.needs, need) == job.needs.end()) {
+        return fail(Code::kInvalid,
+                    "job " + job.name.value + " waits on " + need.value + ", which is not among its needs");
       }
     }
   }

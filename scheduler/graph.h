@@ -37,6 +37,9 @@ struct RetryRule {
   bool operator==(const RetryRule&) const = default;
 };
 
+// What a job that is needed must have come to. The rules are in edges.h.
+enum class On { kSuccess, kFailure, kAlways };
+
 // A job as submitted. `spec` is the coordinator's business (JSON); here it is only kept.
 struct JobRequest {
   JobName name;
@@ -46,6 +49,8 @@ struct JobRequest {
   RetryRule retry;
   Millis grace{0};  // between SIGTERM and SIGKILL
   std::string spec;
+  std::map<JobName, On> on{};  // of those needs that are not to succeed
+  Millis time_limit{0};        // of each attempt; 0: none
   bool operator==(const JobRequest&) const = default;
 };
 
@@ -77,7 +82,7 @@ struct Rank {
 
 // kStopped: asked to stop and saved (exit code 75); kNodeLost and kStopped do not count against the retry
 // limit.
-enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled };
+enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled, kTimedOut };
 
 // Why an attempt is being ended while some of its ranks still run.
 struct Ending {
@@ -98,13 +103,15 @@ struct Attempt {
   std::uint16_t master_port = 0;
   WallTime started;
   WallTime ended;  // 0: not yet
+  Instant started_at{};
   bool operator==(const Attempt&) const = default;
 
   bool is_live() const { return outcome == Outcome::kRunning; }
 };
 
 // waiting (a need is unmet) → preparing → queued → running → succeeded | failed | cancelled, with backing_off
-// between attempts; skipped: a need failed. The last four are terminal and final.
+// between attempts; skipped: a need came to something else than it waits for, or its condition does not hold.
+// The last four are terminal and final.
 enum class JobState {
   kWaiting,
   kPreparing,
@@ -121,6 +128,8 @@ struct Job {
   JobRequest request;
   std::uint32_t index = 0;  // place in the submission
   std::vector<JobName> dependants;
+  std::uint32_t needs_open = 0;  // needs that have not come to what it waits for
+  bool has_failed_need = false;  // skipped because of a failure before it, which makes the graph a failed one
   JobState state = JobState::kWaiting;
   std::string reason;  // of a terminal state, or of the pause before the next attempt
   Launch launch;
@@ -151,6 +160,7 @@ struct Graph {
   std::optional<std::string> cancelled;  // why, once somebody asked
   std::map<JobName, Job> jobs;
   std::uint64_t jobs_open = 0;  // not terminal
+  std::uint64_t jobs_bad = 0;   // failed, cancelled, or skipped because of a failure
   WallTime submitted;
   WallTime ended;
   bool operator==(const Graph&) const = default;
@@ -162,8 +172,8 @@ std::string_view name_of(JobState state);
 std::string_view name_of(GraphState state);
 std::string_view name_of(Outcome outcome);
 
-// kInvalid with the first fault: no job, a bad or doubled name, an unknown need, a cycle, a size out of
-// bounds.
+// kInvalid with the first fault: no job, a bad or doubled name, an unknown need, an edge to a job that is not
+// needed, a cycle, a size out of bounds.
 Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& jobs);
 
 }  // namespace paddock::scheduler

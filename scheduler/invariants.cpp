@@ -5,16 +5,21 @@
 //    no port is held twice.
 // 4. A rank that has not ended is on a ready node, of the generation that it was placed on.
 // 5. The queue holds exactly the queued jobs, `backoffs` exactly those that back off.
-// 6. A job that is not terminal has a cause: waiting – a need is open; and no need of it has failed.
-// 7. A graph is active exactly while it has jobs that are not terminal, and counts them right.
+// 6. A job waits exactly while a need of it is open, and counts those; one that goes on has no need that came to
+// something else than it waits for.
+// 7. A graph is active exactly while it has jobs that are not terminal, and counts them and the bad ones right.
 // 8. Fences are handed out once, rise within a job, and find their attempt.
 // 9. A stage that is worked on has one owner, from its first attempt to its end; no other job runs with its
 // key.
+// 10. `time_limits` holds exactly the live attempts that have a limit and are not being ended.
 #include "scheduler/invariants.h"
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
+
+#include "scheduler/edges.h"
 
 namespace paddock::scheduler {
 namespace {
@@ -36,6 +41,8 @@ class Checker {
            cluster_.backoffs.size());
     expect(attempts_ == cluster_.attempts.size(), "8: ", attempts_, " attempts, the index has ",
            cluster_.attempts.size());
+    expect(limited_ == cluster_.time_limits.size(), "10: ", limited_, " attempts have a limit, the set has ",
+           cluster_.time_limits.size());
     for (const auto& [stage, owner] : cluster_.stage_owners) {
       const Job* job = find_job(cluster_, owner);
       expect(job != nullptr && job->launch.stage_key == stage &&
@@ -57,12 +64,15 @@ class Checker {
 
   void check_graph_of(const Graph& graph) {
     std::uint64_t open = 0;
+    std::uint64_t bad = 0;
     for (const auto& [name, job] : graph.jobs) {
       open += is_terminal(job.state) ? 0 : 1;
+      bad += is_bad(job) ? 1 : 0;
       check_job(graph, JobKey{graph.id, name}, job);
     }
     expect(open == graph.jobs_open, "7: graph ", graph.id, " has ", open, " open jobs, counts ",
            graph.jobs_open);
+    expect(bad == graph.jobs_bad, "7: graph ", graph.id, " has ", bad, " bad jobs, counts ", graph.jobs_bad);
     expect((graph.state == GraphState::kActive) == (open > 0), "7: graph ", graph.id, " is ",
            name_of(graph.state));
   }
@@ -99,14 +109,14 @@ class Checker {
 
   void check_cause(const Graph& graph, const JobKey& key, const Job& job) {
     if (is_terminal(job.state)) return;
-    bool is_open = false;
-    for (const JobName& need : job.request.needs) {
-      const JobState state = graph.jobs.at(need).state;
-      is_open = is_open || !is_terminal(state);
-      expect(!is_terminal(state) || state == JobState::kSucceeded, "6: ", key, " goes on though ", need,
-             " failed");
+    std::uint32_t open = 0;
+    for (const JobName& need : std::set<JobName>(job.request.needs.begin(), job.request.needs.end())) {
+      const EdgeState edge = state_of(edge_of(job.request, need), graph.jobs.at(need));
+      open += edge == EdgeState::kOpen ? 1 : 0;
+      expect(edge != EdgeState::kBroken, "6: ", key, " goes on though ", need, " came to something else");
     }
-    expect((job.state == JobState::kWaiting) == is_open, "6: ", key, " is ", name_of(job.state),
+    expect(open == job.needs_open, "6: ", key, " has ", open, " open needs, counts ", job.needs_open);
+    expect((job.state == JobState::kWaiting) == (open > 0), "6: ", key, " is ", name_of(job.state),
            " without cause");
   }
 
@@ -124,6 +134,11 @@ class Checker {
     }
     expect(attempt.ranks.size() == request.world_size() && nodes.size() == request.nodes, "2: the gang of ",
            key, " has ", attempt.ranks.size(), " ranks on ", nodes.size(), " nodes");
+    if (job.request.time_limit > Millis(0) && !attempt.ending) {
+      ++limited_;
+      expect(cluster_.time_limits.contains({attempt.started_at + job.request.time_limit, attempt.fence}),
+             "10: ", key, " runs without its time limit");
+    }
     expect(has_open, "1: all ranks of ", key, " have ended but it goes on");
     const Rank& master = attempt.ranks.front();
     const auto node = cluster_.nodes.find(master.node);
@@ -157,6 +172,7 @@ class Checker {
   std::size_t queued_ = 0;
   std::size_t backing_off_ = 0;
   std::size_t attempts_ = 0;
+  std::size_t limited_ = 0;
   std::vector<std::string> broken_;
 };
 

@@ -27,6 +27,7 @@ std::optional<Millis> pause_before_retry(const Job& job, Outcome outcome, bool m
   if (!may_retry || job.attempts.size() > static_cast<std::size_t>(limits::kRetriesMax)) return std::nullopt;
   switch (outcome) {
     case Outcome::kFailed:
+    case Outcome::kTimedOut:
       if (job.failures > job.request.retry.limit) return std::nullopt;
       return backoff_after(job.request.retry, job.failures);
     case Outcome::kStopped:

@@ -35,7 +35,8 @@ Result<void> check(const Grant& grant) {
   if (!is_name(grant.name))
     return fail(Code::kInvalid, "'" + grant.name + "' is no name: letters, digits and ._- only");
   if (!is_key(grant.key))
-    return fail(Code::kInvalid, "'" + grant.key + "' is no key: 40 letters, as `paddock keys show` prints them");
+    return fail(Code::kInvalid,
+                "'" + grant.key + "' is no key: 40 letters, as `paddock keys show` prints them");
   if (grant.role == Role::kSubmitter && grant.tenant.empty())
     return fail(Code::kInvalid, "a submitter needs tenant=TENANT: who is charged for what it submits");
   if (!grant.tenant.empty() && grant.role != Role::kSubmitter && grant.role != Role::kViewer)
@@ -77,7 +78,8 @@ std::string to_line(const Grant& grant) {
 }
 
 Error refused(const fs::path& file, int number) {
-  return Error{Code::kUnavailable, "writing " + file.string() + ": " + std::generic_category().message(number)};
+  return Error{Code::kUnavailable,
+               "writing " + file.string() + ": " + std::generic_category().message(number)};
 }
 
 // A comment or nothing.

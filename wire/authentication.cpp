@@ -38,12 +38,14 @@ std::string key_of(const std::vector<std::string>& question) {
   }
   std::array<char, kKeyLetters + 1> text{};
   const auto* const bytes = reinterpret_cast<const std::uint8_t*>(question[kKeyFrame].data());
-  return zmq_z85_encode(text.data(), bytes, kBinaryKeyBytes) == nullptr ? std::string() : std::string(text.data());
+  return zmq_z85_encode(text.data(), bytes, kBinaryKeyBytes) == nullptr ? std::string()
+                                                                        : std::string(text.data());
 }
 
 }  // namespace
 
-Result<ClientSecurity> read_client_security(const std::filesystem::path& secret_file, const std::string& server) {
+Result<ClientSecurity> read_client_security(const std::filesystem::path& secret_file,
+                                            const std::string& server) {
   TRY_ASSIGN(KeyPair keys, read_secret_key(secret_file), "the key of this side");
   TRY_ASSIGN(NamedKey server_key, to_public_key(server), "the coordinator's key");
   return ClientSecurity{std::move(keys), std::move(server_key.public_key)};
@@ -52,7 +54,8 @@ Result<ClientSecurity> read_client_security(const std::filesystem::path& secret_
 Result<std::unique_ptr<Authentication>> Authentication::open(void* context,
                                                              std::function<bool(const std::string&)> admits) {
   void* const socket = zmq_socket(context, ZMQ_REP);
-  if (socket == nullptr) return fail(Code::kUnavailable, std::string("answering handshakes: ") + zmq_strerror(zmq_errno()));
+  if (socket == nullptr)
+    return fail(Code::kUnavailable, std::string("answering handshakes: ") + zmq_strerror(zmq_errno()));
   auto authentication = std::unique_ptr<Authentication>(new Authentication(socket, std::move(admits)));
   const int linger = 0;
   zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
@@ -81,7 +84,8 @@ void Authentication::answer_all() {
                                                  ""};
     for (std::size_t i = 0; i < answer.size(); ++i) {
       // Within the process and read by a thread that asked for it: it cannot be full.
-      zmq_send(socket_, answer[i].data(), answer[i].size(), ZMQ_DONTWAIT | (i + 1 < answer.size() ? ZMQ_SNDMORE : 0));
+      zmq_send(socket_, answer[i].data(), answer[i].size(),
+               ZMQ_DONTWAIT | (i + 1 < answer.size() ? ZMQ_SNDMORE : 0));
     }
   }
 }

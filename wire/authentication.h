@@ -27,12 +27,14 @@ struct ClientSecurity {
   std::string server_key;
 };
 // `secret_file`: the client's own; `server`: as to_public_key().
-Result<ClientSecurity> read_client_security(const std::filesystem::path& secret_file, const std::string& server);
+Result<ClientSecurity> read_client_security(const std::filesystem::path& secret_file,
+                                            const std::string& server);
 
 class Authentication {
  public:
   // One in a context, opened before the server binds. kUnavailable: ZeroMQ refuses.
-  static Result<std::unique_ptr<Authentication>> open(void* context, std::function<bool(const std::string&)> admits);
+  static Result<std::unique_ptr<Authentication>> open(void* context,
+                                                      std::function<bool(const std::string&)> admits);
   ~Authentication();
   Authentication(const Authentication&) = delete;
   Authentication& operator=(const Authentication&) = delete;

@@ -59,7 +59,8 @@ void ConnectionWatch::drain() {
     zmq_msg_init(&frame);
     const bool is_here = zmq_msg_recv(&frame, socket_, ZMQ_DONTWAIT) >= 0;
     std::uint16_t event = 0;
-    if (is_here && zmq_msg_size(&frame) >= sizeof event) std::memcpy(&event, zmq_msg_data(&frame), sizeof event);
+    if (is_here && zmq_msg_size(&frame) >= sizeof event)
+      std::memcpy(&event, zmq_msg_data(&frame), sizeof event);
     for (bool more = is_here && zmq_msg_more(&frame) != 0; more;)
       more = zmq_msg_recv(&frame, socket_, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&frame) != 0;
     zmq_msg_close(&frame);
@@ -71,8 +72,9 @@ void ConnectionWatch::drain() {
 Error describe(Obstacle obstacle, const std::string& endpoint, bool is_encrypted) {
   switch (obstacle) {
     case Obstacle::kTurnedAway:
-      return {Code::kDenied, "the coordinator at " + endpoint +
-                                 " does not admit this key: an operator allows it there with `paddock keys allow`"};
+      return {Code::kDenied,
+              "the coordinator at " + endpoint +
+                  " does not admit this key: an operator allows it there with `paddock keys allow`"};
     case Obstacle::kHandshake:
       return {Code::kUnavailable,
               "something at " + endpoint + " accepts connections and breaks them off: most likely " +

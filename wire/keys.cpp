@@ -61,8 +61,9 @@ Result<std::vector<std::string>> read_words(const fs::path& file) {
   if (descriptor < 0) return tl::unexpected(file_error(file, errno));
   struct stat status {};
   std::string text(kFileBytesMax, '\0');
-  const ssize_t length =
-      fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) ? read(descriptor, text.data(), text.size()) : 0;
+  const ssize_t length = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)
+                             ? read(descriptor, text.data(), text.size())
+                             : 0;
   close(descriptor);
   text.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
   std::vector<std::string> words = words_of(text);
@@ -72,7 +73,8 @@ Result<std::vector<std::string>> read_words(const fs::path& file) {
     return fail(Code::kInvalid, file.string() + " is no key file: `paddock keys new` makes them");
   if (is_secret && (status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
     return fail(Code::kDenied,
-                file.string() + " can be read by others, so it is a secret no more: `chmod 600` it, or make a new one");
+                file.string() +
+                    " can be read by others, so it is a secret no more: `chmod 600` it, or make a new one");
   }
   return words;
 }
@@ -103,9 +105,11 @@ Result<NamedKey> parse_public_line(std::string_view line) {
 }
 
 Result<void> write_key_files(const fs::path& folder, const std::string& name, const KeyPair& keys) {
-  if (!is_name(name)) return fail(Code::kInvalid, "'" + name + "' is no name for a key: letters, digits and ._- only");
+  if (!is_name(name))
+    return fail(Code::kInvalid, "'" + name + "' is no name for a key: letters, digits and ._- only");
   std::error_code error;
-  if (!folder.empty() && fs::create_directories(folder, error)) fs::permissions(folder, fs::perms::owner_all, error);
+  if (!folder.empty() && fs::create_directories(folder, error))
+    fs::permissions(folder, fs::perms::owner_all, error);
   if (error) return fail(Code::kUnavailable, folder.string() + " cannot be made: " + error.message());
   const std::string secret =
       std::string(kSecretWord) + " " + name + " " + keys.public_key + " " + keys.secret_key + "\n";

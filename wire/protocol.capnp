@@ -61,6 +61,7 @@ struct Submit {
   spec @0 :Text;             # the YAML or JSON text
   file @1 :Text;             # where it came from, for messages
   token @2 :Text;            # drawn by the client: a submission sent twice is accepted once
+  noCache @3 :Bool;          # runs every job though its result is there; as `cache: false` in each
 }
 
 struct Submitted { graph @0 :UInt64; name @1 :Text; }
@@ -109,7 +110,7 @@ struct Status {
   struct Attempt {
     number @0 :UInt32;
     fence @1 :UInt64;
-    outcome @2 :Text;        # running, succeeded, failed, stopped (exit code 75), node_lost, cancelled
+    outcome @2 :Text;        # running, succeeded, failed, timed_out, stopped (exit code 75), node_lost, cancelled
     reason @3 :Text;
     nodes @4 :List(Text);
     pids @5 :List(Int64);    # by rank; 0: not started yet

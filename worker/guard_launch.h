@@ -12,8 +12,8 @@
 namespace paddock::worker {
 
 struct GuardLaunch {
-  std::string log;        // stdout and stderr are appended here
-  std::string directory;  // where the rank starts
+  std::string log;                   // stdout and stderr are appended here
+  std::string directory;             // where the rank starts
   std::vector<std::string> cgroups;  // folders to enter; none: rlimits only
   std::uint64_t data_bytes_max = 0;  // RLIMIT_DATA where there is no memory cgroup; 0: none
   std::vector<std::string> command;

@@ -111,8 +111,9 @@ void measure_graph(Asker& asker, const std::string& what, int jobs) {
 void measure_latency(Asker& asker, int rounds, const std::string& fifo) {
   if (mkfifo(fifo.c_str(), 0600) != 0) give_up("making " + fifo);
   const int end = open(fifo.c_str(), O_RDWR | O_CLOEXEC);
-  const std::string spec = "{\"graph\":\"latency\",\"jobs\":{\"j\":{\"kind\":\"command\",\"command\":[\"sh\",\"-c\",\"echo >" +
-                           fifo + "\"]}}}";
+  const std::string spec =
+      "{\"graph\":\"latency\",\"jobs\":{\"j\":{\"kind\":\"command\",\"command\":[\"sh\",\"-c\",\"echo >" +
+      fifo + "\"]}}}";
   std::vector<double> ms;
   for (int i = 0; i < rounds; ++i) {
     const auto start = Clock::now();
@@ -127,7 +128,9 @@ void measure_latency(Asker& asker, int rounds, const std::string& fifo) {
   close(end);
   unlink(fifo.c_str());
   std::ranges::sort(ms);
-  const auto quantile = [&](double q) { return ms[static_cast<std::size_t>(q * static_cast<double>(ms.size() - 1))]; };
+  const auto quantile = [&](double q) {
+    return ms[static_cast<std::size_t>(q * static_cast<double>(ms.size() - 1))];
+  };
   std::printf("{\"what\":\"latency\",\"jobs\":%d,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f}\n", rounds,
               quantile(.5), quantile(.9), quantile(.99));
 }
@@ -139,8 +142,9 @@ int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   const bool is_latency = what == "latency" && argc == 5;
   if (!is_latency && !((what == "jobs" || what == "chain") && argc == 4)) {
-    std::fputs("orchestrator_client jobs|chain ENDPOINT COUNT\norchestrator_client latency ENDPOINT COUNT FIFO\n",
-               stderr);
+    std::fputs(
+        "orchestrator_client jobs|chain ENDPOINT COUNT\norchestrator_client latency ENDPOINT COUNT FIFO\n",
+        stderr);
     return 2;
   }
   paddock::Asker asker(argv[2]);

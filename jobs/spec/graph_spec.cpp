@@ -16,6 +16,34 @@ Rule<Json> map_rule() {
   return rule;
 }
 
+// A text for all needs, or a map for some.
+Rule<Edges> edges_rule() {
+  const Rule<std::string> each = text_rule({"success", "failure", "always"});
+  Rule<Edges> rule;
+  rule.allowed = each.allowed + ", or a map from needs to these";
+  rule.schema = Json{{"anyOf", {each.schema, {{"type", "object"}, {"additionalProperties", each.schema}}}}};
+  rule.read = [each](const Json& json) -> std::optional<Edges> {
+    if (const auto all = each.read(json)) return Edges{*all, {}};
+    if (!json.is_object()) return std::nullopt;
+    Edges edges;
+    for (const auto& [need, on] : json.items()) {
+      const auto edge = each.read(on);
+      if (!edge) return std::nullopt;
+      edges.of[need] = *edge;
+    }
+    return edges;
+  };
+  rule.write = [](const Edges& edges) { return edges.of.empty() ? Json(edges.others) : Json(edges.of); };
+  return rule;
+}
+
+OptionTable<Condition> condition_table() {
+  return OptionTable<Condition>()
+      .optional("made", &Condition::made, Anything{}, "${job.artifact}: only if that job has made it")
+      .optional("not_made", &Condition::not_made, Anything{},
+                "${job.artifact}: only if that job has not made it");
+}
+
 OptionTable<Resources> resources_table() {
   constexpr auto kRanksMax = static_cast<std::int64_t>(limits::kRanksPerAttemptMax);
   return OptionTable<Resources>()
@@ -54,7 +82,7 @@ OptionTable<Retry> retry_table() {
 OptionTable<JobSpec> make_job_table() {
   return OptionTable<JobSpec>()
       .required("kind", &JobSpec::kind, "what the job does")
-      .optional("needs", &JobSpec::needs, "jobs that must succeed first; references add theirs by themselves")
+      .optional("needs", &JobSpec::needs, "jobs that come first; references add theirs by themselves")
       .optional("with", &JobSpec::with, map_rule(), "options of the kind")
       .group("resources", &JobSpec::resources, resources_table(), "what its ranks run on")
       .group("retry", &JobSpec::retry, retry_table(), "what happens after a failure")
@@ -62,7 +90,15 @@ OptionTable<JobSpec> make_job_table() {
                 "between the request to stop (SIGTERM) and the end (SIGKILL)")
       .optional("command", &JobSpec::command,
                 "kind command: program and arguments; no shell unless you name one")
-      .optional("environment", &JobSpec::environment, "variables added to those of docs/rank-protocol.md");
+      .optional("environment", &JobSpec::environment, "variables added to those of docs/rank-protocol.md")
+      .optional(
+          "on", &JobSpec::on, edges_rule(),
+          "what it waits for in the jobs it needs; failure: one failed, or was skipped because of a failure")
+      .group("if", &JobSpec::condition, condition_table(), "runs only if this holds; else it is skipped")
+      .optional("time_limit", &JobSpec::time_limit, Between{Millis(1'000), Millis(limits::kTimeLimitMax)},
+                "of each attempt; one that takes longer is ended and has failed")
+      .optional("cache", &JobSpec::cache,
+                "false: is run though its result is there already, and shares it with nobody");
 }
 
 // Depth-first over `needs` without recursion: a graph may be one long chain.

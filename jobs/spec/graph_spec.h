@@ -39,6 +39,25 @@ struct Retry {
   bool operator==(const Retry&) const = default;
 };
 
+// What it waits for in the jobs it needs: success, failure or always (scheduler/edges.h).
+struct Edges {
+  std::string others = "success";         // where `of` does not say
+  std::map<std::string, std::string> of;  // by need
+  bool operator==(const Edges&) const = default;
+
+  const std::string& of_need(const std::string& need) const {
+    const auto found = of.find(need);
+    return found == of.end() ? others : found->second;
+  }
+};
+
+// Each a reference to an artifact. A job whose condition does not hold is skipped, which is no failure.
+struct Condition {
+  std::optional<std::string> made;
+  std::optional<std::string> not_made;
+  bool operator==(const Condition&) const = default;
+};
+
 struct JobSpec {
   std::string name;
   std::string kind;                // one of job_kinds.h
@@ -49,6 +68,10 @@ struct JobSpec {
   Millis grace = std::chrono::seconds(30);  // between SIGTERM and SIGKILL
   std::vector<std::string> command;         // kind "command" only
   std::map<std::string, std::string> environment;
+  Edges on;
+  Condition condition;
+  std::optional<Millis> time_limit;  // of each attempt
+  bool cache = true;                 // false: is run though its result is there, and shares it with nobody
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -46,7 +46,8 @@ TEST_F(Security, AWrongServerKeyIsToldAsTheLikelyReason) {
   ASSERT_EQ(run({"keys", "new", "other", "--folder", folder}).exit_code, 0);
   const Outcome refused = paddock({"status", "--server-key", folder / "other.public"});
   EXPECT_EQ(refused.exit_code, 5);
-  EXPECT_NE(refused.err.find("its key is not the one given as the coordinator's"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("its key is not the one given as the coordinator's"), std::string::npos)
+      << refused.err;
 }
 
 TEST_F(Security, WithoutAKeyNothingAnswers) {

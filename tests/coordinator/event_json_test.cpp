@@ -17,6 +17,8 @@ std::vector<What> one_of_each() {
                      RetryRule{3, Millis(30'000), 1'500},
                      Millis(10'000),
                      R"({"with":{"steps":600}})"};
+  request.on = {{JobName{"data"}, On::kAlways}};
+  request.time_limit = Millis(7'200'000);
   const JobKey job{GraphId{3}, JobName{"train"}};
   Launch launch{{"echo", "größe"}, R"({"steps":600})", "/store/stages/x", {{"A", "b"}}, "0123"};
   return {
@@ -35,7 +37,9 @@ std::vector<What> one_of_each() {
       FailureReported{Fence{9}, RankId{3}, "the loss is NaN"},
       ArtifactRecorded{Fence{9}, "dataset", Artifact{"/store/d", "hash"}},
       CheckpointRecorded{Fence{9}, 100, "/store/c", "hash", 1ull << 40},
-      CoordinatorStarted{Instant{77}}};
+      CoordinatorStarted{Instant{77}},
+      JobSkipped{job, "its condition does not hold"},
+      TimeLimitReached{Fence{9}}};
 }
 
 TEST(EventJson, EveryTypeOfEventComesBackTheSame) {

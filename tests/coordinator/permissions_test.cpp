@@ -18,7 +18,8 @@ Reach reach(Role role, Message::Which kind, const std::string& tenant = "") {
 const std::vector<Message::Which> kLooking{Message::PLAN, Message::STATUS_REQUEST, Message::LOG_REQUEST,
                                            Message::CHECKPOINTS_REQUEST};
 const std::vector<Message::Which> kChanging{Message::SUBMIT, Message::CANCEL};
-const std::vector<Message::Which> kOfWorkers{Message::JOIN, Message::HEARTBEAT, Message::REPORTS, Message::LEAVE};
+const std::vector<Message::Which> kOfWorkers{Message::JOIN, Message::HEARTBEAT, Message::REPORTS,
+                                             Message::LEAVE};
 
 TEST(Permissions, AnOperatorMayAskEverythingButSpeakForNoNode) {
   for (const auto kind : kLooking) EXPECT_EQ(reach(Role::kOperator, kind), Reach::kAll);
@@ -52,7 +53,8 @@ TEST(Permissions, AWorkerSpeaksForItsNodeAndAsksNothing) {
 TEST(Permissions, AKindThatIsNotInTheTableIsForOperators) {
   const auto unknown = static_cast<Message::Which>(60'000);
   EXPECT_EQ(reach(Role::kOperator, unknown), Reach::kAll);
-  for (const Role role : {Role::kSubmitter, Role::kWorker, Role::kViewer}) EXPECT_EQ(reach(role, unknown), Reach::kNone);
+  for (const Role role : {Role::kSubmitter, Role::kWorker, Role::kViewer})
+    EXPECT_EQ(reach(role, unknown), Reach::kNone);
 }
 
 TEST(Permissions, OnAPlainSocketWhoeverReachesItMayDoEverything) {

@@ -33,8 +33,11 @@ class Walk {
                             .gpus(chance(20) ? 1 : 0)
                             .retry(static_cast<std::int32_t>(below(3)), Millis(below(3'000)));
       for (std::uint32_t j = 0; j < i; ++j) {
-        if (chance(40)) next.request.needs.emplace_back(names[j]);
+        if (!chance(40)) continue;
+        next.request.needs.emplace_back(names[j]);
+        if (chance(30)) next.request.on[JobName{names[j]}] = chance(50) ? On::kFailure : On::kAlways;
       }
+      if (chance(20)) next.request.time_limit = Millis(1'000 + below(30'000));
       if (chance(30)) next.stage = std::string("stage-") + names[i];
       jobs.push_back(std::move(next));
     }

@@ -143,7 +143,8 @@ TEST(AllowList, AWrongLineIsRefusedWithItsNumberAndWhatIsAllowed) {
     const auto list = AllowList::parse(text, "allowed");
     return list ? "accepted" : list.error().message;
   };
-  EXPECT_THAT(refusal("# fine\n\nroot ada " + key), HasSubstr("allowed:3: 'root' is no role; allowed are operator"));
+  EXPECT_THAT(refusal("# fine\n\nroot ada " + key),
+              HasSubstr("allowed:3: 'root' is no role; allowed are operator"));
   EXPECT_THAT(refusal("operator ada short"), HasSubstr("allowed:1: 'short' is no key"));
   EXPECT_THAT(refusal("submitter ada " + key), HasSubstr("needs tenant="));
   EXPECT_THAT(refusal("operator ada " + key + " tenant=x"), HasSubstr("only a submitter or a viewer"));
