@@ -64,6 +64,7 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
     std::string lease;
     std::string lease_margin;
     std::string log_bytes_max;
+    std::string keep_ended;
   };
   auto given = std::make_shared<Arguments>();
   auto& options = given->options;
@@ -90,6 +91,15 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
   command->add_option("--log-bytes-max", given->log_bytes_max, "of one rank's output that are kept")
       ->check(kSize)
       ->default_str(spec::format_size({options.log_bytes_max}));
+  command
+      ->add_option("--keep-ended", given->keep_ended,
+                   "how long ended graphs stay in memory, not only in the archive")
+      ->check(kDuration)
+      ->default_str(spec::format_duration(options.keep_ended));
+  command
+      ->add_option("--ended-jobs-max", options.ended_jobs_max,
+                   "of ended graphs in memory; beyond it the oldest go to the archive")
+      ->capture_default_str();
   add_log_options(*command, given->log);
   command->callback([given, &chosen] {
     chosen.run = [given]() -> Result<int> {
@@ -103,6 +113,7 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
         chosen_options.lease_margin = *margin;
       if (const auto size = spec::parse_size(given->log_bytes_max))
         chosen_options.log_bytes_max = size->bytes;
+      if (const auto time = spec::parse_duration(given->keep_ended)) chosen_options.keep_ended = *time;
       TRY_ASSIGN(const Log log, open_log(given->log), "coordinator");
       TRY(coordinator::run_coordinator(chosen_options, log), "coordinator");
       return kDone;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/check.h"
 #include "scheduler/explain.h"
 
 namespace paddock::coordinator {
@@ -82,19 +83,24 @@ std::string shown(const scheduler::AttemptKey& attempt) {
   return run_name(attempt.job) + "#" + std::to_string(attempt.number);
 }
 
-bool write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
-                  Instant now, const std::function<bool(const Graph&)>& is_shown) {
-  if (id == GraphId{0}) {
-    std::vector<const Graph*> shown;
-    for (const auto& [graph_id, graph] : cluster.graphs) {
-      if (is_shown(graph)) shown.push_back(&graph);
-    }
-    auto graphs = status.initGraphs(static_cast<unsigned>(shown.size()));
-    for (unsigned i = 0; i < graphs.size(); ++i) write_graph(graphs[i], *shown[i]);
-    return true;
+void write_graphs(wire::Status::Builder status, const Cluster& cluster, const std::vector<Graph>& archived,
+                  const std::function<bool(const Graph&)>& is_shown) {
+  std::vector<const Graph*> all;
+  for (const Graph& graph : archived) {
+    if (is_shown(graph)) all.push_back(&graph);
   }
+  for (const auto& [id, graph] : cluster.graphs) {
+    if (is_shown(graph)) all.push_back(&graph);
+  }
+  std::ranges::sort(all, {}, [](const Graph* graph) { return graph->id; });
+  auto graphs = status.initGraphs(static_cast<unsigned>(all.size()));
+  for (unsigned i = 0; i < graphs.size(); ++i) write_graph(graphs[i], *all[i]);
+}
+
+void write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
+                  Instant now) {
   const Graph* graph = scheduler::find_graph(cluster, id);
-  if (graph == nullptr) return false;
+  PADDOCK_REQUIRE(graph != nullptr, id);
   auto to = status.initGraphs(1)[0];
   write_graph(to, *graph);
   std::vector<const Job*> in_order(graph->jobs.size());
@@ -103,7 +109,6 @@ bool write_status(wire::Status::Builder status, const Cluster& cluster, GraphId 
   for (unsigned i = 0; i < jobs.size(); ++i) {
     write_job(jobs[i], cluster, JobKey{id, in_order[i]->request.name}, *in_order[i], progress, now);
   }
-  return true;
 }
 
 void write_nodes(wire::Message::Builder message, const Cluster& cluster, Instant now, Millis lease) {

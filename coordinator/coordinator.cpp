@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "coordinator/access.h"
+#include "coordinator/archive.h"
 #include "coordinator/endpoint_file.h"
 #include "coordinator/journal.h"
 #include "coordinator/prepare.h"
@@ -32,6 +33,8 @@ using scheduler::What;
 
 // However long nothing happens: a turn then finds clock jumps and counters to report.
 constexpr Millis kIdleMax = std::chrono::seconds(10);
+// How many events pass between two looks at which graphs are to be archived.
+constexpr std::uint64_t kEventsPerLook = 1'000;
 
 Result<void> check_options(const CoordinatorOptions& options) {
   if (options.state.empty()) return fail(Code::kInvalid, "the coordinator needs a state folder");
@@ -46,6 +49,10 @@ Result<void> check_options(const CoordinatorOptions& options) {
   if (options.log_bytes_max < (1u << 20) || options.log_bytes_max > (1ull << 40)) {
     return fail(Code::kInvalid, "what is kept of a log must be within 1 MiB and 1 TiB");
   }
+  if (options.keep_ended < std::chrono::seconds(1)) {
+    return fail(Code::kInvalid, "ended graphs stay in memory for a second at least");
+  }
+  if (options.snapshot_events == 0) return fail(Code::kInvalid, "a snapshot needs an event before it");
   return {};
 }
 
@@ -99,10 +106,11 @@ class Coordinator {
         access_(access),
         journal_(std::move(journal)),
         server_(std::move(server)),
+        archive_(database),
         checkpoints_(database),
         logs_(options.state / "logs", options.log_bytes_max),
         workers_(options_, cluster_, progress_, logs_, server_, log_),
-        requests_(Sources{options_, cluster_, progress_, logs_, checkpoints_, server_, log_}) {}
+        requests_(Sources{options_, cluster_, progress_, logs_, archive_, checkpoints_, server_, log_}) {}
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
@@ -116,6 +124,9 @@ class Coordinator {
   void take(const wire::Received& received, Turn& turn);
   void look_at_the_allow_list(bool in_any_case);
   Result<void> take_turn(Turn turn);
+  Result<void> keep_bounds();
+  Result<void> archive_ended();
+  scheduler::Moment moment() const;
   Result<void> carry_out(const Effects& effects);
   void carry_out(const scheduler::PrepareJob& effect);
   void carry_out(const scheduler::RecordCheckpoint& effect);
@@ -128,10 +139,13 @@ class Coordinator {
   wire::Server server_;
   scheduler::Cluster cluster_;
   Progress progress_;
+  Archive archive_;
   storage::CheckpointIndex checkpoints_;
   LogStore logs_;
   Workers workers_;
   Requests requests_;
+  std::uint64_t look_at_event_ = 0;  // when it is looked whether graphs are to be archived
+  Instant look_at_;
   std::deque<What> next_;  // for the next turn: what the effects of the last one brought about
   // The clock goes on from where the journal ends, so that instants in it keep their meaning.
   Instant clock_origin_;
@@ -147,6 +161,8 @@ Result<void> Coordinator::replay() {
   // A turn is journaled as one, then carried out: only the last one's checkpoints can be missing from the
   // index.
   std::deque<scheduler::RecordCheckpoint> newest;
+  TRY_ASSIGN(cluster_, journal_.restore(), "starting from " + options_.state.string());
+  const std::uint64_t events = journal_.events_since_snapshot();
   Effects effects;
   TRY(journal_.replay([&](const Event& event) {
     scheduler::apply(cluster_, event, effects);
@@ -161,8 +177,9 @@ Result<void> Coordinator::replay() {
   clock_origin_ = cluster_.now;
   started_ = std::chrono::steady_clock::now();
   next_.emplace_back(scheduler::CoordinatorStarted{now() + options_.lease + options_.lease_margin});
-  log_.info("journal_replayed",
-            {{"events", journal_.next_sequence() - 1}, {"graphs", cluster_.graphs.size()}});
+  log_.info(
+      "journal_replayed",
+      {{"events", journal_.next_sequence() - 1}, {"replayed", events}, {"graphs", cluster_.graphs.size()}});
   return {};
 }
 
@@ -207,17 +224,72 @@ void Coordinator::look_at_the_allow_list(bool in_any_case) {
   workers_.keep_only([this](const std::string& key) { return access_.who(key).has_value(); });
 }
 
-Result<void> Coordinator::take_turn(Turn turn) {
+scheduler::Moment Coordinator::moment() const {
   const auto wall = std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch());
-  const scheduler::Moment moment{now(), WallTime{wall.count()}};
+  return {now(), WallTime{wall.count()}};
+}
+
+Result<void> Coordinator::take_turn(Turn turn) {
+  const scheduler::Moment at = moment();
   std::vector<Event> events;
-  for (What& what : turn.events) events.push_back(Event{moment, std::move(what)});
-  TRY(journal_.append(events), "a turn");  // synced before anyone is told
+  for (What& what : turn.events) events.push_back(Event{at, std::move(what)});
   Effects effects;
-  for (const Event& event : events) scheduler::apply(cluster_, event, effects);
+  for (std::size_t next = 0; next < events.size(); ++next) {
+    const std::size_t before = effects.size();
+    scheduler::apply(cluster_, events[next], effects);
+    for (std::size_t i = before; i < effects.size(); ++i) {
+      const auto* ready = std::get_if<scheduler::PrepareJob>(&effects[i]);
+      if (ready == nullptr) continue;
+      What prepared = prepare_job(cluster_, ready->job, options_.store);
+      if (events.size() < limits::kEventsPerTurnMax) {
+        events.push_back(Event{at, std::move(prepared)});
+      } else {
+        next_.push_back(std::move(prepared));
+      }
+    }
+  }
+  // What is in memory is ahead of the journal up to here, and nobody has seen it. If this fails we stop, and
+  // the next start knows only what is in the journal.
+  TRY(journal_.append(events), "a turn");  // synced before anyone is told
   for (const auto& answer : turn.answers) answer();
   const auto found = workers_.take_found();
   next_.insert(next_.end(), found.begin(), found.end());
+  return carry_out(effects);
+}
+
+// Memory and the time of the next start. Between turns, so that all effects of the events so far are carried
+// out.
+Result<void> Coordinator::keep_bounds() {
+  const std::uint64_t event = journal_.next_sequence();
+  if (event >= look_at_event_ || now() >= look_at_) {
+    look_at_event_ = event + kEventsPerLook;
+    look_at_ = now() + kIdleMax;
+    TRY(archive_ended(), "archiving graphs that have ended");
+  }
+  if (journal_.events_since_snapshot() < options_.snapshot_events) return {};
+  std::uint64_t jobs = 0;
+  for (const auto& [id, graph] : cluster_.graphs) jobs += graph.jobs.size();
+  if (journal_.events_since_snapshot() < 2 * jobs) return {};
+  const Instant start = now();
+  TRY(journal_.take_snapshot(cluster_), "bounding the next replay");
+  log_.info("snapshot_taken",
+            {{"events", journal_.next_sequence() - 1}, {"jobs", jobs}, {"took_ms", (now() - start).count()}});
+  return {};
+}
+
+Result<void> Coordinator::archive_ended() {
+  const scheduler::Moment at = moment();
+  const auto graphs = graphs_to_archive(cluster_, at.wall, options_.keep_ended, options_.ended_jobs_max);
+  if (graphs.empty()) return {};
+  const Event event{at, scheduler::GraphsArchived{graphs}};
+  TRY(journal_.append({event}, Archive::rows_of(cluster_, graphs)), "a turn");
+  Effects effects;
+  scheduler::apply(cluster_, event, effects);
+  for (const GraphId id : graphs) {
+    progress_.erase(progress_.lower_bound(JobKey{id, JobName{}}),
+                    progress_.lower_bound(JobKey{GraphId{id.value + 1}, JobName{}}));
+  }
+  log_.info("graphs_archived", {{"graphs", graphs.size()}});
   return carry_out(effects);
 }
 
@@ -236,8 +308,8 @@ Result<void> Coordinator::carry_out(const Effects& effects) {
   return {};
 }
 
-void Coordinator::carry_out(const scheduler::PrepareJob& effect) {
-  next_.push_back(prepare_job(cluster_, effect.job, options_.store));
+void Coordinator::carry_out(const scheduler::PrepareJob&) {
+  // Done already, by the turn itself: the job then starts with the same sync.
 }
 
 void Coordinator::carry_out(const scheduler::RecordCheckpoint& effect) {
@@ -267,6 +339,7 @@ Result<void> Coordinator::serve(const Signals& signals) {
     for (What& what : scheduler::due(cluster_, now())) turn.events.push_back(std::move(what));
     receive(turn);
     TRY(take_turn(std::move(turn)), "the coordinator stops, start it again");
+    TRY(keep_bounds(), "the coordinator stops, start it again");
     if (!is_announced) {
       is_announced = true;
       if (!options_.endpoint_file.empty()) {
@@ -285,6 +358,10 @@ Result<void> Coordinator::serve(const Signals& signals) {
     if (came.size() > static_cast<std::size_t>(std::ranges::count(came, SIGHUP))) break;
   }
   wire::systemd_notify("STOPPING=1");
+  // So that the next start has nothing to replay, and a newer version nothing that it would decide otherwise.
+  if (journal_.events_since_snapshot() > 0) {
+    TRY(journal_.take_snapshot(cluster_), "leaving a snapshot");
+  }
   log_.info("coordinator_stopped");
   return {};
 }

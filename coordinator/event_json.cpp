@@ -299,12 +299,22 @@ void read(Fields& fields, TimeLimitReached& event) {
   fields.read("fence", event.fence);
 }
 
+json write(const GraphsArchived& event) {
+  json graphs = json::array();
+  for (const GraphId id : event.graphs) graphs.push_back(id.value);
+  return {{"graphs", std::move(graphs)}};
+}
+void read(Fields& fields, GraphsArchived& event) {
+  fields.read("graphs", event.graphs);
+}
+
 // By index in scheduler::What.
-constexpr std::array kTypes{
-    "graph_submitted", "graph_cancelled",   "job_prepared",      "job_refused",         "node_joined",
-    "node_seen",       "node_left",         "node_lost",         "backoff_ended",       "rank_started",
-    "rank_ended",      "failure_reported",  "artifact_recorded", "checkpoint_recorded", "coordinator_started",
-    "job_skipped",     "time_limit_reached"};
+constexpr std::array kTypes{"graph_submitted",   "graph_cancelled",     "job_prepared",
+                            "job_refused",       "node_joined",         "node_seen",
+                            "node_left",         "node_lost",           "backoff_ended",
+                            "rank_started",      "rank_ended",          "failure_reported",
+                            "artifact_recorded", "checkpoint_recorded", "coordinator_started",
+                            "job_skipped",       "time_limit_reached",  "graphs_archived"};
 static_assert(kTypes.size() == std::variant_size_v<What>);
 
 template <std::size_t... I>

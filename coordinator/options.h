@@ -35,6 +35,19 @@ struct CoordinatorOptions {
   Millis lease_margin = std::chrono::seconds(3);
   // What is kept of one rank's output; the rest is dropped. 1 MiB to 1 TiB.
   std::uint64_t log_bytes_max = 1ull << 30;
+
+  // Submissions are refused while the disk of `state` has less than this left: what was accepted before still
+  // has to be journaled to its end. More refuses sooner. 0: never.
+  std::uint64_t disk_reserve_bytes = 64ull << 20;
+
+  // How long a graph that has ended stays in memory; then it is in the archive, where it is shown from as
+  // before. Less takes less memory, and makes snapshots smaller. At least 1 s.
+  Millis keep_ended = std::chrono::hours(1);
+  // Jobs of ended graphs that stay in memory at most; the oldest graphs leave first, whatever their age.
+  std::uint64_t ended_jobs_max = 20'000;
+  // Events after which a snapshot is taken, or twice the jobs in memory where that is more: so many are
+  // replayed by a start. Less starts sooner, more writes less. At least 1.
+  std::uint64_t snapshot_events = 100'000;
 };
 
 }  // namespace paddock::coordinator

@@ -106,6 +106,17 @@ std::string placement_of(const spec::JobSpec& job, const scheduler::Cluster& clu
 
 }  // namespace
 
+// What is accepted must be brought to an end, and that takes room in the journal too.
+Result<void> Requests::check_disk() const {
+  std::error_code unreadable;
+  const auto space = std::filesystem::space(from_.options.state, unreadable);
+  if (unreadable || space.available >= from_.options.disk_reserve_bytes) return {};
+  return fail(Code::kExhausted, "the disk of the coordinator's state folder has " +
+                                    std::to_string(space.available >> 20) + " MiB left, " +
+                                    std::to_string(from_.options.disk_reserve_bytes >> 20) +
+                                    " are kept for what was accepted before; free some and submit again");
+}
+
 bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant now, Turn& turn) {
   Result<void> outcome;
   switch (message.which()) {
@@ -137,15 +148,19 @@ bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant
   return true;
 }
 
-// The graph, if the asker may know of it.
-Result<const scheduler::Graph*> Requests::find(const Asker& asker, std::uint64_t id) const {
-  const scheduler::Graph* graph = scheduler::find_graph(from_.cluster, GraphId{id});
-  if (graph == nullptr) return tl::unexpected(no_graph(id));
-  if (!reaches(asker.requester, asker.reach, graph->tenant)) {
+Result<const scheduler::Cluster*> Requests::find(const Asker& asker, std::uint64_t id,
+                                                 scheduler::Cluster& past) const {
+  const scheduler::Cluster* cluster = &from_.cluster;
+  if (scheduler::find_graph(*cluster, GraphId{id}) == nullptr) {
+    TRY_ASSIGN(const bool is_archived, from_.archive.find(GraphId{id}, past), "graph " + std::to_string(id));
+    if (!is_archived) return tl::unexpected(no_graph(id));
+    cluster = &past;
+  }
+  if (!reaches(asker.requester, asker.reach, scheduler::find_graph(*cluster, GraphId{id})->tenant)) {
     return fail(Code::kDenied, "graph " + std::to_string(id) + " belongs to another tenant than the key of " +
                                    asker.requester.grant.name);
   }
-  return graph;
+  return cluster;
 }
 
 void Requests::answer(const Asker& asker, capnp::MessageBuilder& builder) {
@@ -170,10 +185,14 @@ void Requests::answer_submitted(const Asker& asker, const std::string& token) {
   if (accepted == from_.cluster.tokens.end()) {
     return refuse(asker, Error{Code::kInvalid, "the graph was not accepted"});
   }
+  answer_submitted(asker, from_.cluster.graphs.at(accepted->second));
+}
+
+void Requests::answer_submitted(const Asker& asker, const scheduler::Graph& graph) {
   capnp::MallocMessageBuilder builder;
   auto submitted = wire::begin(builder, asker.request_id).initSubmitted();
-  submitted.setGraph(accepted->second.value);
-  submitted.setName(from_.cluster.graphs.at(accepted->second).name);
+  submitted.setGraph(graph.id.value);
+  submitted.setName(graph.name);
   answer(asker, builder);
 }
 
@@ -188,6 +207,12 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
     answer_submitted(asker, token);
     return {};
   }
+  TRY_ASSIGN(const auto archived, from_.archive.with_token(token), "looking for an earlier submission");
+  if (archived) {
+    answer_submitted(asker, *archived);
+    return {};
+  }
+  TRY(check_disk(), "the submission is refused");
   TRY_ASSIGN(spec::GraphSpec graph, read_graph(request), "the submission is refused");
   TRY(charge(graph, asker.requester.grant.tenant), "the submission is refused");
   TRY_ASSIGN(scheduler::GraphSubmitted submitted, to_submission(graph, token), "the submission is refused");
@@ -224,23 +249,29 @@ Result<void> Requests::plan(const Asker& asker, wire::Submit::Reader request) {
 }
 
 Result<void> Requests::status(const Asker& asker, wire::StatusRequest::Reader request, Instant now) {
-  if (request.getGraph() != 0) {
-    if (const auto found = find(asker, request.getGraph()); !found) return tl::unexpected(found.error());
-  }
   capnp::MallocMessageBuilder builder;
   auto to = wire::begin(builder, asker.request_id).initStatus();
-  const auto is_shown = [&](const scheduler::Graph& graph) {
-    return reaches(asker.requester, asker.reach, graph.tenant);
-  };
-  write_status(to, from_.cluster, GraphId{request.getGraph()}, from_.progress, now, is_shown);
+  if (request.getGraph() == 0) {
+    TRY_ASSIGN(const auto archived, from_.archive.newest(), "listing graphs");
+    write_graphs(to, from_.cluster, archived, [&](const scheduler::Graph& graph) {
+      return reaches(asker.requester, asker.reach, graph.tenant);
+    });
+  } else {
+    scheduler::Cluster past;
+    const auto cluster = find(asker, request.getGraph(), past);
+    if (!cluster) return tl::unexpected(cluster.error());
+    write_status(to, **cluster, GraphId{request.getGraph()}, from_.progress, now);
+  }
   answer(asker, builder);
   return {};
 }
 
 Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request) {
   const JobKey key{GraphId{request.getGraph()}, JobName{to_text(request.getJob())}};
-  if (const auto found = find(asker, key.graph.value); !found) return tl::unexpected(found.error());
-  const scheduler::Job* job = scheduler::find_job(from_.cluster, key);
+  scheduler::Cluster past;
+  const auto cluster = find(asker, key.graph.value, past);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const scheduler::Job* job = scheduler::find_job(**cluster, key);
   if (job == nullptr) return tl::unexpected(no_job(key.graph.value, key.job.value));
   const std::uint32_t newest = static_cast<std::uint32_t>(job->attempts.size());
   const std::uint32_t number = request.getAttempt() == 0 ? newest : request.getAttempt();
@@ -271,9 +302,10 @@ Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request
 }
 
 Result<void> Requests::cancel(const Asker& asker, wire::Cancel::Reader request, Turn& turn) {
-  const auto found = find(asker, request.getGraph());
-  if (!found) return tl::unexpected(found.error());
-  const scheduler::Graph* const graph = *found;
+  scheduler::Cluster past;
+  const auto cluster = find(asker, request.getGraph(), past);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const scheduler::Graph* const graph = scheduler::find_graph(**cluster, GraphId{request.getGraph()});
   if (graph->state != scheduler::GraphState::kActive) {
     return fail(Code::kConflict, "graph " + std::to_string(request.getGraph()) +
                                      " has already ended: " + std::string(scheduler::name_of(graph->state)));
@@ -297,9 +329,10 @@ Result<void> Requests::nodes(const Asker& asker, Instant now) {
 }
 
 Result<void> Requests::checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request) {
-  const auto known = find(asker, request.getGraph());
-  if (!known) return tl::unexpected(known.error());
-  const scheduler::Graph* const graph = *known;
+  scheduler::Cluster past;
+  const auto cluster = find(asker, request.getGraph(), past);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const scheduler::Graph* const graph = scheduler::find_graph(**cluster, GraphId{request.getGraph()});
   const std::string wanted = to_text(request.getJob());
   if (!wanted.empty() && !graph->jobs.contains(JobName{wanted}))
     return tl::unexpected(no_job(request.getGraph(), wanted));

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "coordinator/answers.h"
+#include "coordinator/archive.h"
 #include "coordinator/log_store.h"
 #include "coordinator/options.h"
 #include "coordinator/permissions.h"
@@ -23,6 +24,7 @@ struct Sources {
   const scheduler::Cluster& cluster;
   const Progress& progress;
   const LogStore& logs;
+  const Archive& archive;
   storage::CheckpointIndex& checkpoints;
   wire::Server& server;
   const Log& log;
@@ -52,10 +54,15 @@ class Requests {
   Result<void> nodes(const Asker& asker, Instant now);
   Result<void> checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request);
 
-  Result<const scheduler::Graph*> find(const Asker& asker, std::uint64_t graph) const;
+  // The cluster that the graph is found in, if the asker may know of it: the live one, or `past`, into which it
+  // came from the archive.
+  Result<const scheduler::Cluster*> find(const Asker& asker, std::uint64_t graph,
+                                         scheduler::Cluster& past) const;
+  Result<void> check_disk() const;
   void answer(const Asker& asker, capnp::MessageBuilder& builder);
   void refuse(const Asker& asker, const Error& error);
   void answer_submitted(const Asker& asker, const std::string& token);
+  void answer_submitted(const Asker& asker, const scheduler::Graph& graph);
 
   Sources from_;
 };

@@ -180,6 +180,21 @@ void on(Step& step, const CoordinatorStarted& event) {
   }
 }
 
+// Takes those that have ended out of everything that counts graphs; what they made stays in the cache.
+void on(Step& step, const GraphsArchived& event) {
+  std::set<GraphId> gone;
+  for (const GraphId id : event.graphs) {
+    const Graph* graph = find_graph(step.cluster, id);
+    if (graph == nullptr || graph->state == GraphState::kActive) continue;
+    for (const auto& [name, job] : graph->jobs) {
+      for (const Attempt& attempt : job.attempts) step.cluster.attempts.erase(attempt.fence);
+    }
+    step.cluster.graphs.erase(id);
+    gone.insert(id);
+  }
+  std::erase_if(step.cluster.tokens, [&](const auto& entry) { return gone.contains(entry.second); });
+}
+
 }  // namespace
 
 void apply(Cluster& cluster, const Event& event, Effects& effects) {

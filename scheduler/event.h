@@ -144,10 +144,16 @@ struct TimeLimitReached {
   bool operator==(const TimeLimitReached&) const = default;
 };
 
+// Graphs that have ended leave the cluster: the coordinator has them in its archive, and answers from there.
+struct GraphsArchived {
+  std::vector<GraphId> graphs;
+  bool operator==(const GraphsArchived&) const = default;
+};
+
 using What =
     std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen, NodeLeft,
                  NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported, ArtifactRecorded,
-                 CheckpointRecorded, CoordinatorStarted, JobSkipped, TimeLimitReached>;
+                 CheckpointRecorded, CoordinatorStarted, JobSkipped, TimeLimitReached, GraphsArchived>;
 
 struct Event {
   Moment at;

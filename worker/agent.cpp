@@ -97,9 +97,8 @@ std::optional<std::string> Agent::refusal_of(const StartOrder& order) const {
   } else if (order.fence <= forgotten_) {
     return "the attempt is over";
   }
-  for (const auto& [fence, attempt] : attempts_) {
-    if (attempt.job == order.job && fence > order.fence) return "a newer attempt of the job was here";
-  }
+  const auto newest = newest_.find(order.job);
+  if (newest != newest_.end() && newest->second > order.fence) return "a newer attempt of the job was here";
   return std::nullopt;
 }
 
@@ -109,16 +108,20 @@ void Agent::on(const StartAsked& event, Instant now, Effects& effects) {
     effects.push_back(RefuseStart{order.fence, std::move(*reason)});
     return;
   }
-  for (auto& [fence, attempt] : attempts_) {
+  for (const Fence fence : live_) {
+    Attempt& attempt = attempts_.at(fence);
     if (attempt.job == order.job && fence < order.fence) {
       end_attempt(fence, attempt, {Millis(0), "a newer attempt of the job starts"}, now, effects);
     }
   }
   Attempt& attempt = attempts_[order.fence];
   attempt.job = order.job;
+  newest_[order.job] = order.fence;
   for (std::size_t index = 0; index < order.ranks.size(); ++index) {
     const bool is_new = attempt.ranks.try_emplace(order.ranks[index].rank).second;
-    if (is_new) effects.push_back(StartRank{event.order, index});
+    if (!is_new) continue;
+    live_.insert(order.fence);
+    effects.push_back(StartRank{event.order, index});
   }
   forget_old_attempts();
 }
@@ -132,6 +135,8 @@ void Agent::forget_old_attempts() {
       continue;
     }
     forgotten_ = std::max(forgotten_, at->first);
+    const auto newest = newest_.find(at->second.job);
+    if (newest != newest_.end() && newest->second == at->first) newest_.erase(newest);
     at = attempts_.erase(at);
   }
 }
@@ -166,6 +171,13 @@ Agent::Rank* Agent::find(const RankKey& key) {
   return rank == attempt->second.ranks.end() ? nullptr : &rank->second;
 }
 
+void Agent::mark_ended(Fence fence, Rank& rank) {
+  rank.state = RankState::kEnded;
+  const bool is_over = std::ranges::all_of(
+      attempts_.at(fence).ranks, [](const auto& entry) { return entry.second.state == RankState::kEnded; });
+  if (is_over) live_.erase(fence);
+}
+
 void Agent::on(const RankStarted& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state == RankState::kStarting, event.key.fence, event.key.rank);
@@ -176,14 +188,14 @@ void Agent::on(const RankStarted& event, Instant now, Effects& effects) {
 void Agent::on(const RankNotStarted& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state == RankState::kStarting, event.key.fence, event.key.rank);
-  rank->state = RankState::kEnded;
+  mark_ended(event.key.fence, *rank);
   report(event.key, Ended{-1, 0, "could not start: " + event.reason, false, false}, now, effects);
 }
 
 void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state != RankState::kEnded, event.key.fence, event.key.rank);
-  rank->state = RankState::kEnded;
+  mark_ended(event.key.fence, *rank);
   const std::int32_t exit_code = event.signal != 0 ? -1 : event.exit_code;
   report(event.key,
          Ended{exit_code, event.signal, describe_end(event, rank->end_reason), event.out_of_memory,
@@ -269,8 +281,8 @@ void Agent::keep_lease(Instant now, Effects& effects) {
 }
 
 void Agent::keep_deadlines(Instant now, Effects& effects) {
-  for (auto& [fence, attempt] : attempts_) {
-    for (auto& [id, rank] : attempt.ranks) {
+  for (const Fence fence : live_) {
+    for (auto& [id, rank] : attempts_.at(fence).ranks) {
       if (rank.state == RankState::kEnded || rank.is_killed || !rank.kill_at || *rank.kill_at > now) continue;
       rank.is_killed = true;
       effects.push_back(KillRank{RankKey{fence, id}});
@@ -313,8 +325,8 @@ Instant Agent::next_wake() const {
   if (has_lease_) wake = std::min(wake, lease_kill_at());
   if (joined_ && !reports_.empty()) wake = std::min(wake, resend_at_);
   if (flush_until_) wake = std::min(wake, *flush_until_);
-  for (const auto& [fence, attempt] : attempts_) {
-    for (const auto& [id, rank] : attempt.ranks) {
+  for (const Fence fence : live_) {
+    for (const auto& [id, rank] : attempts_.at(fence).ranks) {
       if (rank.state != RankState::kEnded && !rank.is_killed && rank.kill_at)
         wake = std::min(wake, *rank.kill_at);
     }
@@ -324,8 +336,8 @@ Instant Agent::next_wake() const {
 
 std::vector<RankKey> Agent::held() const {
   std::vector<RankKey> keys;
-  for (const auto& [fence, attempt] : attempts_) {
-    for (const auto& [id, rank] : attempt.ranks) {
+  for (const Fence fence : live_) {
+    for (const auto& [id, rank] : attempts_.at(fence).ranks) {
       if (rank.state != RankState::kEnded) keys.push_back(RankKey{fence, id});
     }
   }

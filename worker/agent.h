@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -193,10 +194,13 @@ class Agent {
   bool make_room(std::size_t bytes, bool is_essential);
   void send_reports(Instant now, Effects& effects);
   void forget_old_attempts();
+  void mark_ended(Fence fence, Rank& rank);
   Instant lease_kill_at() const { return lease_until_ - lease_ / 8; }
 
   std::map<Fence, Attempt> attempts_;
-  Fence forgotten_;  // every fence up to here that is not in attempts_ is over
+  std::set<Fence> live_;            // those with a rank that has not ended
+  std::map<JobKey, Fence> newest_;  // of each job with an attempt in attempts_
+  Fence forgotten_;                 // every fence up to here that is not in attempts_ is over
 
   bool joined_ = false;
   bool has_lease_ = false;

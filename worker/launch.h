@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "worker/agent.h"
+#include "worker/attempt_folders.h"
 #include "worker/guard_launch.h"
 
 namespace paddock::worker {
@@ -17,8 +18,8 @@ namespace paddock::worker {
 // start order.ranks[index]; cgroups stay empty. `inherited`: the daemon's own environment, "NAME=value".
 // kInvalid: nothing to run, or the job's folder is not absolute. kUnavailable: a folder or file cannot be
 // made.
-Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index,
-                                   const std::filesystem::path& state, const std::filesystem::path& runner,
+Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, AttemptFolders& folders,
+                                   const std::filesystem::path& runner,
                                    const std::vector<std::string>& inherited);
 
 }  // namespace paddock::worker

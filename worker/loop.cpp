@@ -19,6 +19,8 @@ constexpr int kLogPiecesPerTurn = 4;  // of a rank that runs: a loud one must no
 constexpr int kLogPiecesAtEnd = 64;   // of one that has ended, so that its log comes before its end
 constexpr int kMessagesPerTurn = 256;
 constexpr Millis kLinger = std::chrono::seconds(1);
+// How long the news that a rank has started waits for others to go with: the end of a short one, most likely.
+constexpr Millis kHoldStarted{2};
 
 template <typename... Functions>
 struct Overloaded : Functions... {
@@ -47,6 +49,7 @@ Millis Loop::time_to_wake() const {
   const bool are_logs_open =
       std::ranges::any_of(ranks_, [](const auto& entry) { return !entry.second.tail.is_over(); });
   if (are_logs_open && agent_.is_joined()) wake = std::min(wake, logs_at_);
+  if (hold_until_) wake = std::min(wake, *hold_until_);
   const Instant now = clock_now();
   return std::clamp(wake - now, Millis(0), Millis(std::chrono::hours(1)));
 }
@@ -222,7 +225,16 @@ void Loop::decide() {
       std::visit([this](const auto& what) { carry_out(what); }, effect);
     }
   }
-  flush_reports();
+  flush_unless_held();
+}
+
+void Loop::flush_unless_held() {
+  const bool is_only_started = std::ranges::all_of(outgoing_.reports, [](const Report& report) {
+    return std::holds_alternative<Started>(report.finding);
+  });
+  if (outgoing_.reports.empty()) return;
+  if (!hold_until_) hold_until_ = clock_now() + kHoldStarted;
+  if (!is_only_started || clock_now() >= *hold_until_) flush_reports();
 }
 
 void Loop::carry_out(const SendReports& effect) {
@@ -239,6 +251,7 @@ void Loop::carry_out(const SendReports& effect) {
 }
 
 void Loop::flush_reports() {
+  hold_until_.reset();
   if (outgoing_.reports.empty()) return;
   const SendReports together = std::exchange(outgoing_, SendReports{});
   outgoing_bytes_ = 0;
@@ -259,7 +272,7 @@ Result<int> Loop::launch(const StartRank& effect, LiveRank& rank) {
   const WorkerOptions& options = parts_.options;
   const RankKey key{effect.order->fence, effect.order->ranks[effect.index].rank};
   TRY_ASSIGN(GuardLaunch launch,
-             prepare_launch(*effect.order, effect.index, options.state, options.runner, environment_),
+             prepare_launch(*effect.order, effect.index, folders_, options.runner, environment_),
              "preparing the rank");
   const std::uint64_t memory_bytes = effect.order->memory_bytes_per_rank;
   TRY_ASSIGN(rank.cgroup, parts_.cgroups.make(key, memory_bytes), "bounding the rank");
@@ -272,8 +285,7 @@ Result<int> Loop::launch(const StartRank& effect, LiveRank& rank) {
 
 void Loop::carry_out(const StartRank& effect) {
   const RankKey key{effect.order->fence, effect.order->ranks[effect.index].rank};
-  const std::filesystem::path log =
-      attempt_folder(parts_.options.state, key.fence) / ("rank-" + std::to_string(key.rank.value) + ".log");
+  const std::filesystem::path log = attempt_folder(parts_.options.state, key.fence) / log_name(key.rank);
   LiveRank& rank =
       ranks_.try_emplace(key, LiveRank{LogTail(log), std::nullopt, {}, std::nullopt}).first->second;
   const Result<int> pipe = launch(effect, rank);

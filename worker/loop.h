@@ -93,6 +93,7 @@ class Loop {
   void carry_out(const SayReady& effect);
   void carry_out(const Exit&) { is_done_ = true; }
   void flush_reports();
+  void flush_unless_held();
   Result<int> launch(const StartRank& effect, LiveRank& rank);
   void ended(const RankKey& key, LiveRank& rank, int wait_status);
   void close_pipe(const RankKey& key, LiveRank& rank);
@@ -108,6 +109,7 @@ class Loop {
   std::deque<Event> events_;
   SendReports outgoing_;  // of this turn, not sent yet: what happened together goes as one message
   std::size_t outgoing_bytes_ = 0;
+  std::optional<Instant> hold_until_;  // set while outgoing_ says only that ranks have started
   AttemptFolders folders_;
   std::uint64_t connections_ = 0;
   wire::Obstacle obstacle_ = wire::Obstacle::kNone;

@@ -107,6 +107,20 @@ void measure_graph(Asker& asker, const std::string& what, int jobs) {
               what.c_str(), jobs, submit_s, all_s, jobs / all_s);
 }
 
+// Only until it is accepted: `matrix` in one line, or each job written out. Then it is cancelled.
+void measure_submission(Asker& asker, const std::string& what, int jobs) {
+  const std::string one =
+      R"({"graph":"submit","jobs":{"j":{"kind":"command","command":["true","${matrix.i}"],)"
+      R"("resources":{"cpus":1000},"matrix":{"i":{"from":1,"to":)" +
+      std::to_string(jobs) + "}}}}}";
+  const std::string spec = what == "submit-matrix" ? one : graph_of("submit", jobs, false);
+  const auto start = Clock::now();
+  const std::uint64_t graph = asker.submit(spec);
+  const double submit_s = seconds_since(start);
+  asker.ask([&](wire::Message::Builder message) { message.initCancel().setGraph(graph); });
+  std::printf("{\"what\":\"%s\",\"jobs\":%d,\"submit_s\":%.3f}\n", what.c_str(), jobs, submit_s);
+}
+
 // From just before the submission of one job to its body's first act, which is to write into a FIFO.
 void measure_latency(Asker& asker, int rounds, const std::string& fifo) {
   if (mkfifo(fifo.c_str(), 0600) != 0) give_up("making " + fifo);
@@ -141,9 +155,11 @@ void measure_latency(Asker& asker, int rounds, const std::string& fifo) {
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   const bool is_latency = what == "latency" && argc == 5;
-  if (!is_latency && !((what == "jobs" || what == "chain") && argc == 4)) {
+  const bool is_submission = what == "submit-matrix" || what == "submit-list";
+  if (!is_latency && !((what == "jobs" || what == "chain" || is_submission) && argc == 4)) {
     std::fputs(
-        "orchestrator_client jobs|chain ENDPOINT COUNT\norchestrator_client latency ENDPOINT COUNT FIFO\n",
+        "orchestrator_client jobs|chain|submit-matrix|submit-list ENDPOINT COUNT\norchestrator_client "
+        "latency ENDPOINT COUNT FIFO\n",
         stderr);
     return 2;
   }
@@ -151,6 +167,8 @@ int main(int argc, char** argv) {
   const int count = std::atoi(argv[3]);
   if (is_latency) {
     paddock::measure_latency(asker, count, argv[4]);
+  } else if (is_submission) {
+    paddock::measure_submission(asker, std::string(what), count);
   } else {
     paddock::measure_graph(asker, std::string(what), count);
   }

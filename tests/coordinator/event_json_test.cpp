@@ -39,7 +39,9 @@ std::vector<What> one_of_each() {
       CheckpointRecorded{Fence{9}, 100, "/store/c", "hash", 1ull << 40},
       CoordinatorStarted{Instant{77}},
       JobSkipped{job, "its condition does not hold"},
-      TimeLimitReached{Fence{9}}};
+      TimeLimitReached{Fence{9}},
+
+      GraphsArchived{{GraphId{3}, GraphId{5}}}};
 }
 
 TEST(EventJson, EveryTypeOfEventComesBackTheSame) {
