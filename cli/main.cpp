@@ -65,6 +65,7 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
     std::string lease_margin;
     std::string log_bytes_max;
     std::string keep_ended;
+    std::string reserve;
   };
   auto given = std::make_shared<Arguments>();
   auto& options = given->options;
@@ -88,6 +89,11 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
   command->add_option("--lease-margin", given->lease_margin, "added to it until the node counts as lost")
       ->check(kDuration)
       ->default_str(spec::format_duration(options.lease_margin));
+  command
+      ->add_option("--disk-reserve", given->reserve,
+                   "kept free for what was accepted before its disk filled up")
+      ->check(kSize)
+      ->default_str(spec::format_size({options.disk_reserve_bytes}));
   command->add_option("--log-bytes-max", given->log_bytes_max, "of one rank's output that are kept")
       ->check(kSize)
       ->default_str(spec::format_size({options.log_bytes_max}));
@@ -111,6 +117,7 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
       if (const auto lease = spec::parse_duration(given->lease)) chosen_options.lease = *lease;
       if (const auto margin = spec::parse_duration(given->lease_margin))
         chosen_options.lease_margin = *margin;
+      if (const auto size = spec::parse_size(given->reserve)) chosen_options.disk_reserve_bytes = size->bytes;
       if (const auto size = spec::parse_size(given->log_bytes_max))
         chosen_options.log_bytes_max = size->bytes;
       if (const auto time = spec::parse_duration(given->keep_ended)) chosen_options.keep_ended = *time;
@@ -127,6 +134,7 @@ void add_worker(CLI::App& app, Chosen& chosen) {
     LogOptions log;
     std::uint32_t cpus = 0;
     std::string memory;
+    std::string log_spool;
     std::string stop_grace;
   };
   auto given = std::make_shared<Arguments>();
@@ -155,6 +163,9 @@ void add_worker(CLI::App& app, Chosen& chosen) {
                    "how long ranks may save when this worker is asked to stop")
       ->check(kDuration)
       ->default_str(spec::format_duration(options.stop_grace));
+  command->add_option("--log-spool", given->log_spool, "of each rank's output that is kept here, sent or not")
+      ->check(kSize)
+      ->default_str(spec::format_size({options.log_spool_bytes}));
   command->add_option("--attempts-kept", options.attempts_kept, "ended attempts whose logs are kept")
       ->capture_default_str();
   add_log_options(*command, given->log);
@@ -165,6 +176,8 @@ void add_worker(CLI::App& app, Chosen& chosen) {
       make_absolute(chosen_options.runner);
       if (given->cpus > 0) chosen_options.cpus = given->cpus;
       if (const auto memory = spec::parse_size(given->memory)) chosen_options.memory_bytes = memory->bytes;
+      if (const auto spool = spec::parse_size(given->log_spool))
+        chosen_options.log_spool_bytes = spool->bytes;
       if (const auto grace = spec::parse_duration(given->stop_grace)) chosen_options.stop_grace = *grace;
       TRY_ASSIGN(const Log log, open_log(given->log), "worker");
       TRY(worker::run_worker(chosen_options, log), "worker");

@@ -19,6 +19,7 @@
 #include "coordinator/journal.h"
 #include "coordinator/prepare.h"
 #include "coordinator/requests.h"
+#include "coordinator/room.h"
 #include "coordinator/workers.h"
 #include "scheduler/apply.h"
 #include "scheduler/lease.h"
@@ -56,7 +57,8 @@ Result<void> check_options(const CoordinatorOptions& options) {
   return {};
 }
 
-// SIGTERM and SIGINT (stop) and SIGHUP (read the allow-list again) as something to read. Made before any thread, so that all inherit the mask.
+// SIGTERM and SIGINT (stop) and SIGHUP (read the allow-list again) as something to read. Made before any
+// thread, so that all inherit the mask.
 class Signals {
  public:
   static Result<Signals> open() {
@@ -100,7 +102,7 @@ Result<wire::Server> open_server(const CoordinatorOptions& options, const Access
 class Coordinator {
  public:
   Coordinator(const CoordinatorOptions& options, storage::Database& database, Journal journal, Access& access,
-              wire::Server server, const Log& log)
+              Room& room, wire::Server server, const Log& log)
       : options_(options),
         log_(log),
         access_(access),
@@ -108,9 +110,11 @@ class Coordinator {
         server_(std::move(server)),
         archive_(database),
         checkpoints_(database),
-        logs_(options.state / "logs", options.log_bytes_max),
+        room_(room),
+        logs_(options.state / "logs", options.log_bytes_max, room_),
         workers_(options_, cluster_, progress_, logs_, server_, log_),
-        requests_(Sources{options_, cluster_, progress_, logs_, archive_, checkpoints_, server_, log_}) {}
+        requests_(
+            Sources{options_, cluster_, progress_, logs_, archive_, checkpoints_, server_, room_, log_}) {}
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
@@ -120,7 +124,7 @@ class Coordinator {
  private:
   Instant now() const;
   Millis time_to_wait() const;
-  void receive(Turn& turn);
+  bool receive(Turn& turn);
   void take(const wire::Received& received, Turn& turn);
   void look_at_the_allow_list(bool in_any_case);
   Result<void> take_turn(Turn turn);
@@ -141,6 +145,7 @@ class Coordinator {
   Progress progress_;
   Archive archive_;
   storage::CheckpointIndex checkpoints_;
+  Room& room_;
   LogStore logs_;
   Workers workers_;
   Requests requests_;
@@ -150,6 +155,9 @@ class Coordinator {
   // The clock goes on from where the journal ends, so that instants in it keep their meaning.
   Instant clock_origin_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  // All that had come until then was heard. Deadlines are judged by it and not by the clock: while a slow disk or a
+  // stopped process kept us away, heartbeats have been waiting to be read.
+  Instant heard_until_;
 };
 
 Instant Coordinator::now() const {
@@ -176,6 +184,7 @@ Result<void> Coordinator::replay() {
   for (const scheduler::RecordCheckpoint& saved : newest) carry_out(saved);
   clock_origin_ = cluster_.now;
   started_ = std::chrono::steady_clock::now();
+  heard_until_ = clock_origin_;
   next_.emplace_back(scheduler::CoordinatorStarted{now() + options_.lease + options_.lease_margin});
   log_.info(
       "journal_replayed",
@@ -190,13 +199,15 @@ Millis Coordinator::time_to_wait() const {
   return std::clamp(*deadline - now(), Millis(0), kIdleMax);
 }
 
-void Coordinator::receive(Turn& turn) {
+// True: all that had come was heard.
+bool Coordinator::receive(Turn& turn) {
   for (std::size_t i = 0; i < limits::kEventsPerTurnMax && turn.events.size() < limits::kEventsPerTurnMax;
        ++i) {
     const auto received = server_.receive();
-    if (!received) return;
+    if (!received) return true;
     take(*received, turn);
   }
+  return false;
 }
 
 void Coordinator::take(const wire::Received& received, Turn& turn) {
@@ -260,6 +271,7 @@ Result<void> Coordinator::take_turn(Turn turn) {
 // Memory and the time of the next start. Between turns, so that all effects of the events so far are carried
 // out.
 Result<void> Coordinator::keep_bounds() {
+  if (!room_.is_whole()) return {};  // what room there is, is for what was accepted
   const std::uint64_t event = journal_.next_sequence();
   if (event >= look_at_event_ || now() >= look_at_) {
     look_at_event_ = event + kEventsPerLook;
@@ -336,8 +348,10 @@ Result<void> Coordinator::serve(const Signals& signals) {
     turn.events.assign(std::make_move_iterator(next_.begin()),
                        std::make_move_iterator(next_.begin() + count));
     next_.erase(next_.begin(), next_.begin() + count);
-    for (What& what : scheduler::due(cluster_, now())) turn.events.push_back(std::move(what));
-    receive(turn);
+    room_.look();
+    for (What& what : scheduler::due(cluster_, heard_until_)) turn.events.push_back(std::move(what));
+    const Instant before = now();
+    if (receive(turn)) heard_until_ = before;
     TRY(take_turn(std::move(turn)), "the coordinator stops, start it again");
     TRY(keep_bounds(), "the coordinator stops, start it again");
     if (!is_announced) {
@@ -359,7 +373,7 @@ Result<void> Coordinator::serve(const Signals& signals) {
   }
   wire::systemd_notify("STOPPING=1");
   // So that the next start has nothing to replay, and a newer version nothing that it would decide otherwise.
-  if (journal_.events_since_snapshot() > 0) {
+  if (journal_.events_since_snapshot() > 0 && room_.is_whole()) {
     TRY(journal_.take_snapshot(cluster_), "leaving a snapshot");
   }
   log_.info("coordinator_stopped");
@@ -372,12 +386,15 @@ Result<void> run_coordinator(const CoordinatorOptions& options, const Log& log) 
   TRY(check_options(options), "starting the coordinator");
   TRY_ASSIGN(const Signals signals, Signals::open(), "starting the coordinator");
   TRY_ASSIGN(Access access, Access::open(options, log), "starting the coordinator");
+  Room room(options.state, options.disk_reserve_bytes,
+            log);  // first: to open the database takes room as well
+  room.look();
   TRY_ASSIGN(storage::Database database, storage::Database::open(options.state / "db"),
              "starting the coordinator");
   if (database.torn_tail()) log.warn("journal_tail_dropped", {{"reason", *database.torn_tail()}});
   TRY_ASSIGN(Journal journal, Journal::open(database), "starting the coordinator");
   TRY_ASSIGN(wire::Server server, open_server(options, access), "starting the coordinator");
-  Coordinator coordinator(options, database, std::move(journal), access, std::move(server), log);
+  Coordinator coordinator(options, database, std::move(journal), access, room, std::move(server), log);
   TRY(coordinator.replay(), "replaying the journal");
   return coordinator.serve(signals);
 }

@@ -36,8 +36,8 @@ struct CoordinatorOptions {
   // What is kept of one rank's output; the rest is dropped. 1 MiB to 1 TiB.
   std::uint64_t log_bytes_max = 1ull << 30;
 
-  // Submissions are refused while the disk of `state` has less than this left: what was accepted before still
-  // has to be journaled to its end. More refuses sooner. 0: never.
+  // Kept free on the disk of `state` for what was accepted before it filled up (coordinator/room.h): submissions are
+  // refused when it cannot be. More lets more running work end on a full disk. 0: none is kept, nothing is refused.
   std::uint64_t disk_reserve_bytes = 64ull << 20;
 
   // How long a graph that has ended stays in memory; then it is in the archive, where it is shown from as

@@ -106,17 +106,6 @@ std::string placement_of(const spec::JobSpec& job, const scheduler::Cluster& clu
 
 }  // namespace
 
-// What is accepted must be brought to an end, and that takes room in the journal too.
-Result<void> Requests::check_disk() const {
-  std::error_code unreadable;
-  const auto space = std::filesystem::space(from_.options.state, unreadable);
-  if (unreadable || space.available >= from_.options.disk_reserve_bytes) return {};
-  return fail(Code::kExhausted, "the disk of the coordinator's state folder has " +
-                                    std::to_string(space.available >> 20) + " MiB left, " +
-                                    std::to_string(from_.options.disk_reserve_bytes >> 20) +
-                                    " are kept for what was accepted before; free some and submit again");
-}
-
 bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant now, Turn& turn) {
   Result<void> outcome;
   switch (message.which()) {
@@ -212,7 +201,7 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
     answer_submitted(asker, *archived);
     return {};
   }
-  TRY(check_disk(), "the submission is refused");
+  TRY(from_.room.check(), "the submission is refused");
   TRY_ASSIGN(spec::GraphSpec graph, read_graph(request), "the submission is refused");
   TRY(charge(graph, asker.requester.grant.tenant), "the submission is refused");
   TRY_ASSIGN(scheduler::GraphSubmitted submitted, to_submission(graph, token), "the submission is refused");
@@ -296,7 +285,8 @@ Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request
              from_.logs.read({key, number, request.getRank()}, request.getOffset()), "reading the log");
   chunk.setBytes(
       capnp::Data::Reader(reinterpret_cast<const kj::byte*>(piece.bytes.data()), piece.bytes.size()));
-  chunk.setEnded(!attempt.is_live() && request.getOffset() + piece.bytes.size() >= piece.file_bytes);
+  chunk.setNext(piece.next);
+  chunk.setEnded(!attempt.is_live() && piece.next >= piece.file_bytes);
   answer(asker, builder);
   return {};
 }

@@ -11,6 +11,7 @@
 #include "coordinator/log_store.h"
 #include "coordinator/options.h"
 #include "coordinator/permissions.h"
+#include "coordinator/room.h"
 #include "coordinator/turn.h"
 #include "scheduler/cluster.h"
 #include "storage/checkpoint_index.h"
@@ -27,6 +28,7 @@ struct Sources {
   const Archive& archive;
   storage::CheckpointIndex& checkpoints;
   wire::Server& server;
+  const Room& room;
   const Log& log;
 };
 
@@ -58,7 +60,6 @@ class Requests {
   // came from the archive.
   Result<const scheduler::Cluster*> find(const Asker& asker, std::uint64_t graph,
                                          scheduler::Cluster& past) const;
-  Result<void> check_disk() const;
   void answer(const Asker& asker, capnp::MessageBuilder& builder);
   void refuse(const Asker& asker, const Error& error);
   void answer_submitted(const Asker& asker, const std::string& token);

@@ -44,11 +44,14 @@ class Workers {
   std::vector<scheduler::What> take_found() { return std::exchange(found_, {}); }
 
  private:
+  using RankOfAttempt = std::pair<Fence, RankId>;
   struct Session {
     wire::Peer peer;  // of its newest message
     std::string key;  // that it joined with; "": plain
     std::uint64_t incarnation = 0;
     std::uint64_t acked = 0;
+    // Logs of which a piece could not be written: where, so that it is sent again from there.
+    std::map<RankOfAttempt, std::uint64_t> broken_logs;
   };
 
   // Who sent a message, and over which connection.
@@ -63,8 +66,11 @@ class Workers {
   void reports(const wire::Peer& peer, wire::Reports::Reader reports, Turn& turn);
   void leave(wire::Leave::Reader leave, Turn& turn);
 
-  void take_report(const NodeId& node, wire::Report::Reader report, Turn& turn);
-  void take_log(const scheduler::FoundConst& found, std::uint32_t rank, wire::Report::Log::Reader log);
+  void take_report(const NodeId& node, Session& session, wire::Report::Reader report, Turn& turn);
+  void take_log(const scheduler::FoundConst& found, Session& session, RankId rank,
+                wire::Report::Log::Reader log);
+  void send_log_positions(const wire::Peer& peer, const scheduler::Held& ranks);
+  void mend_logs(Session& session);
   bool may_speak_for(const Sender& sender, const std::string& node);
   Session* session_of(const NodeId& node, std::uint64_t incarnation, const wire::Peer& peer);
   bool is_ready(const NodeId& node, std::uint64_t incarnation) const;

@@ -49,6 +49,8 @@ struct Message {
     acknowledged @22 :UInt64;      # all reports up to this number are durable
     startRanks @23 :StartRanks;
     endAttempt @24 :EndAttempt;
+    logsTaken @25 :List(LogPosition);  # how far the logs of ranks have come; before the lease that answers a join, also
+                                       # where to go on with each
   }
 }
 
@@ -131,8 +133,9 @@ struct LogRequest {
 struct LogChunk {
   attempt @0 :UInt32;
   offset @1 :UInt64;         # where `bytes` starts
-  bytes @2 :Data;
+  bytes @2 :Data;            # what is not there (a piece that was lost) is passed over
   ended @3 :Bool;            # the attempt has ended and this is its last byte
+  next @4 :UInt64;           # where to ask next; 0 (an older coordinator): at the end of `bytes`
 }
 
 struct Cancel { graph @0 :UInt64; reason @1 :Text; }
@@ -174,6 +177,7 @@ struct Join {
   held @7 :List(HeldRank);   # what runs here now (after a restart of the coordinator)
   firstReport @8 :UInt64;    # the lowest report number it may still send
   sequence @9 :UInt64;       # as in Heartbeat: echoed by `lease`
+  logs @10 :List(HeldRank);  # ranks, also ended ones, whose output it still has to send
 }
 struct Heartbeat {
   node @0 :Text;
@@ -182,6 +186,13 @@ struct Heartbeat {
   held @3 :List(HeldRank);
 }
 struct HeldRank { fence @0 :UInt64; rank @1 :UInt32; }
+struct LogPosition {
+  fence @0 :UInt64;
+  rank @1 :UInt32;
+  bytes @2 :UInt64;          # all before it is here
+  again @3 :Bool;            # send from there, whatever was sent before
+  unwanted @4 :Bool;         # send nothing more of it
+}
 struct Leave { node @0 :Text; incarnation @1 :UInt64; }      # a polite goodbye: its processes have ended
 
 struct Lease {

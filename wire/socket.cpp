@@ -16,7 +16,9 @@ namespace {
 
 // A frame up to this size is read, counted and refused; ZeroMQ closes the connection on a larger one.
 constexpr std::int64_t kFrameBytesHardMax = 2 * static_cast<std::int64_t>(limits::kMessageBytesMax);
-constexpr int kQueuedMessagesMax = 1'000;  // per connection and direction; a slow reader gets no more
+constexpr int kQueuedMessagesMax = 1'000;  // of a client, in either direction
+constexpr int kQueuedQuestionsMax = 128;   // of one peer, that a server has not looked at yet
+constexpr int kUnreadMsMax = 30'000;       // then the connection of a peer that takes nothing is closed
 constexpr int kBadFramesPerReceive =
     1'000;  // then the caller's loop gets a turn, however fast the rubbish comes
 constexpr int kHandshakeMs = 5'000;
@@ -179,8 +181,10 @@ Result<void> Socket::set_common_options() {
     return tl::unexpected(zmq_error(Code::kUnavailable, "bounding the frames of a socket"));
   }
   TRY(set(ZMQ_LINGER, 0), "linger");
-  TRY(set(ZMQ_SNDHWM, kQueuedMessagesMax), "send queue");
-  TRY(set(ZMQ_RCVHWM, kQueuedMessagesMax), "receive queue");
+  const bool is_server = role_ == Role::kServer;
+  TRY(set(ZMQ_SNDHWM, is_server ? kQueuedAnswersMax : kQueuedMessagesMax), "send queue");
+  TRY(set(ZMQ_RCVHWM, is_server ? kQueuedQuestionsMax : kQueuedMessagesMax), "receive queue");
+  TRY(set(ZMQ_TCP_MAXRT, kUnreadMsMax), "time of a silent peer");
   TRY(set(ZMQ_HANDSHAKE_IVL, kHandshakeMs), "handshake");
   TRY(set(ZMQ_HEARTBEAT_IVL, kPingMs), "ping");
   TRY(set(ZMQ_HEARTBEAT_TIMEOUT, kPongMs), "pong");

@@ -23,6 +23,10 @@
 
 namespace paddock::wire {
 
+// What a server queues for one peer that does not read; each may have limits::kMessageBytesMax. After 30 s in which the
+// peer's machine takes nothing of it, the connection is closed.
+inline constexpr int kQueuedAnswersMax = 256;
+
 // Since the socket was opened.
 struct SocketCounters {
   std::uint64_t received = 0;  // good messages handed out

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <set>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -67,6 +68,7 @@ void Agent::on(const LeaseReceived& event, Instant now, Effects& effects) {
     next_ask_ = now + lease_ / 4;
     sent_up_to_ = 0;
     effects.push_back(ResendLogs{});
+    send_progress(effects);
     send_reports(now, effects);
   }
   if (has_lease_ && !was_ready_) {
@@ -196,6 +198,7 @@ void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state != RankState::kEnded, event.key.fence, event.key.rank);
   mark_ended(event.key.fence, *rank);
+  progress_.erase(event.key);
   const std::int32_t exit_code = event.signal != 0 ? -1 : event.exit_code;
   report(event.key,
          Ended{exit_code, event.signal, describe_end(event, rank->end_reason), event.out_of_memory,
@@ -205,6 +208,7 @@ void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
 
 void Agent::on(const RankSaid& event, Instant now, Effects& effects) {
   if (const auto* progress = std::get_if<Progress>(&event.saying)) {
+    progress_[event.key] = *progress;
     if (joined_) effects.push_back(SendReports{{Report{0, event.key, *progress}}, 0});
     return;
   }
@@ -217,35 +221,45 @@ void Agent::on(const StopAsked& event, Instant now, Effects& effects) {
     end_attempt(fence, attempt, {event.grace, "the worker stops", true}, now, effects);
 }
 
-// Keeps the bounds: a checkpoint that a later one follows is given up first; then what is new, unless it says
-// that a rank started or ended (of those there are at most two a rank, and no rank starts while the
-// coordinator is away).
-bool Agent::make_room(std::size_t bytes, bool is_essential) {
-  const auto is_full = [&] {
-    return reports_.size() >= limits::kReportsUnackedMax || report_bytes_ + bytes > kReportBytesUnackedMax;
-  };
-  while (is_full()) {
-    const auto saved = std::ranges::find_if(
-        reports_, [](const Report& report) { return std::holds_alternative<Checkpoint>(report.finding); });
-    if (saved == reports_.end()) break;
-    report_bytes_ -= bytes_of(saved->finding);
-    reports_.erase(saved);
-    ++reports_dropped_;
+bool Agent::is_full() const {
+  return reports_.size() >= limits::kReportsUnackedMax || report_bytes_ >= kReportBytesUnackedMax;
+}
+
+bool Agent::takes_sayings() const {
+  return !is_full();
+}
+
+// Gives up checkpoints that a newer one of their attempt follows, the oldest first, and many at once: each look goes
+// over all that wait.
+void Agent::make_room() {
+  if (!is_full()) return;
+  std::set<Fence> followed;
+  std::vector<std::uint64_t> dispensable;  // newest first
+  for (auto at = reports_.rbegin(); at != reports_.rend(); ++at) {
+    const bool is_checkpoint = std::holds_alternative<Checkpoint>(at->finding);
+    if (is_checkpoint && !followed.insert(at->key.fence).second) dispensable.push_back(at->number);
   }
-  return is_essential || !is_full();
+  const std::size_t count = std::min(dispensable.size(), limits::kReportsUnackedMax / 4);
+  const std::set<std::uint64_t> given_up(dispensable.end() - static_cast<std::ptrdiff_t>(count),
+                                         dispensable.end());
+  for (const Report& report : reports_) {
+    if (given_up.contains(report.number)) report_bytes_ -= bytes_of(report.finding);
+  }
+  std::erase_if(reports_, [&](const Report& report) { return given_up.contains(report.number); });
+  reports_dropped_ += count;
 }
 
 void Agent::report(const RankKey& key, Finding finding, Instant now, Effects& effects) {
-  const bool is_essential =
-      std::holds_alternative<Started>(finding) || std::holds_alternative<Ended>(finding);
-  const std::size_t bytes = bytes_of(finding);
-  if (!make_room(bytes, is_essential)) {
-    ++reports_dropped_;
-    return;
-  }
-  report_bytes_ += bytes;
+  report_bytes_ += bytes_of(finding);
   reports_.push_back(Report{next_report_++, key, std::move(finding)});
+  make_room();
   send_reports(now, effects);
+}
+
+void Agent::send_progress(Effects& effects) {
+  SendReports batch;
+  for (const auto& [key, progress] : progress_) batch.reports.push_back(Report{0, key, progress});
+  if (!batch.reports.empty()) effects.push_back(std::move(batch));
 }
 
 void Agent::send_reports(Instant now, Effects& effects) {

@@ -55,6 +55,8 @@ Result<WorkerOptions> resolve(const WorkerOptions& given) {
     options.runner = fs::read_symlink("/proc/self/exe", error).parent_path() / "paddock-run";
   if (!error) options.runner = fs::absolute(options.runner, error);
   if (error) return fail(Code::kUnavailable, "finding the worker's folders: " + error.message());
+  if (options.log_spool_bytes < (1u << 20))
+    return fail(Code::kInvalid, "the log spool must be at least 1 MiB");
   if (options.guard_command.empty()) return fail(Code::kInvalid, "no command for guards");
   return options;
 }

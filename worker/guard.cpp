@@ -16,11 +16,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "worker/clock.h"
 #include "worker/descendants.h"
 #include "worker/rank_process.h"
 
@@ -102,6 +102,7 @@ class Guard {
   std::vector<std::string> cgroups_;  // of the rank
   std::optional<int> rank_status_;
   std::optional<std::int64_t> deadline_ms_;
+  std::optional<BootTimer> deadline_;
 };
 
 bool Guard::prepare() {
@@ -111,6 +112,7 @@ bool Guard::prepare() {
   // What another thread of the daemon may have left open across exec is not ours to keep.
   if (control_ > 3) close_range(3, static_cast<unsigned>(control_ - 1), 0);
   close_range(static_cast<unsigned>(control_ + 1), ~0u, 0);
+  deadline_.emplace();
   fcntl(control_, F_SETFD, FD_CLOEXEC);
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);  // as the ranks shall find them
   sigset_t watched;
@@ -136,9 +138,7 @@ void Guard::start(const Received& received) {
 
 int Guard::ms_to_deadline() const {
   if (!deadline_ms_) return -1;
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::int64_t left = *deadline_ms_ - (now.tv_sec * 1'000 + now.tv_nsec / 1'000'000);
+  const std::int64_t left = *deadline_ms_ - boot_now().ms;
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000));
 }
 
@@ -149,6 +149,7 @@ void Guard::obey(const Received& received) {
       return start(received);
     case GuardOrder::Kind::kDeadline:
       deadline_ms_ = order.deadline_ms;
+      deadline_->set(Instant{order.deadline_ms});
       return;
     case GuardOrder::Kind::kKill:
       for (const pid_t pid : descendants_of(getpid())) kill(pid, SIGKILL);
@@ -219,8 +220,9 @@ void Guard::end_rank() {
 int Guard::run() {
   if (!prepare()) return 1;
   for (bool goes_on = true; goes_on;) {
-    pollfd watched[] = {{signals_, POLLIN, 0}, {control_, POLLIN, 0}};
-    if (poll(watched, 2, rank_ > 0 ? ms_to_deadline() : -1) < 0 && errno != EINTR) goes_on = false;
+    pollfd watched[] = {
+        {signals_, POLLIN, 0}, {control_, POLLIN, 0}, {rank_ > 0 ? deadline_->descriptor() : -1, POLLIN, 0}};
+    if (poll(watched, 3, rank_ > 0 ? ms_to_deadline() : -1) < 0 && errno != EINTR) goes_on = false;
     if (goes_on && watched[1].revents != 0 && !hear_order()) goes_on = is_daemon_there_ = false;
     if (goes_on && watched[0].revents != 0 && !hear_signals()) goes_on = false;
     if (rank_ > 0 && (!goes_on || reap() || ms_to_deadline() == 0)) end_rank();

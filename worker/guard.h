@@ -23,7 +23,7 @@ struct GuardOrder {
   Kind kind{};
   std::int32_t signal = 0;  // kSignal: sent to the rank's process group
   std::int64_t deadline_ms =
-      0;  // kDeadline: on CLOCK_MONOTONIC; everything is killed then unless a later one comes
+      0;  // kDeadline: on CLOCK_BOOTTIME; everything is killed then unless a later one comes
 };
 // kStart comes with two descriptors (SCM_RIGHTS): a memory file with the bytes of a GuardLaunch, and the
 // rank's end of its report pipe.

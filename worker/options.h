@@ -33,6 +33,9 @@ struct WorkerOptions {
 
   // How long ranks may save after SIGTERM to the worker itself; afterwards SIGKILL.
   Millis stop_grace = std::chrono::seconds(20);
+  // Of each rank's output, what is kept here, sent or not. When the coordinator is away for longer than this lasts, or a
+  // rank writes faster than can be sent, the oldest is dropped and counted. At least 1 MiB.
+  std::uint64_t log_spool_bytes = 256u << 20;
   // Ended attempts whose logs are kept; more takes more disk.
   std::uint32_t attempts_kept = 100;
 

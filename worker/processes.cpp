@@ -123,10 +123,10 @@ void Processes::terminate(const RankKey& key) {
   tell(at->second.guard, GuardOrder{GuardOrder::Kind::kSignal, SIGTERM, 0});
 }
 
-void Processes::set_deadline(std::int64_t monotonic_ms) {
-  deadline_ms_ = monotonic_ms;
+void Processes::set_deadline(std::int64_t boot_ms) {
+  deadline_ms_ = boot_ms;
   for (const auto& [key, child] : children_)
-    tell(child.guard, GuardOrder{GuardOrder::Kind::kDeadline, 0, monotonic_ms});
+    tell(child.guard, GuardOrder{GuardOrder::Kind::kDeadline, 0, boot_ms});
 }
 
 bool Processes::tell(const Guard& guard, const GuardOrder& order) const {

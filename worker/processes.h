@@ -47,8 +47,8 @@ class Processes {
   Result<int> start(const RankKey& key, GuardLaunch launch);
   void terminate(const RankKey& key);  // SIGTERM to the rank's process group
   void kill(const RankKey& key);       // SIGKILL to all below the guard
-  // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_MONOTONIC.
-  void set_deadline(std::int64_t monotonic_ms);
+  // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_BOOTTIME.
+  void set_deadline(std::int64_t boot_ms);
   // What has happened since; never blocks.
   std::vector<ProcessNews> collect();
   // Readable when collect() has something to do (besides SIGCHLD).

@@ -7,9 +7,10 @@
 
 #include <cerrno>
 #include <csignal>
-#include <ctime>
 #include <string>
 #include <vector>
+
+#include "worker/clock.h"
 
 namespace paddock::worker {
 namespace {
@@ -45,10 +46,7 @@ bool enter(const std::string& procs_file) {
 }
 
 bool is_late(std::int64_t deadline_ms) {
-  if (deadline_ms < 0) return false;
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000 + now.tv_nsec / 1'000'000 >= deadline_ms;
+  return deadline_ms >= 0 && boot_now().ms >= deadline_ms;
 }
 
 bool take_descriptors(const Plan& plan) {

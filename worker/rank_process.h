@@ -21,7 +21,7 @@ struct StartedRank {
 
 // Starts the command in a session and process group of its own; it dies with the calling process
 // (PR_SET_PDEATHSIG). Returns when the command runs or could not. `report`: its end of the report pipe.
-// `deadline_ms` on CLOCK_MONOTONIC: nothing starts from then on, however long a disk kept us waiting.
+// `deadline_ms` on CLOCK_BOOTTIME: nothing starts from then on, however long a disk kept us waiting.
 // Changes the caller's `environ` to the rank's.
 StartedRank start_rank(const GuardLaunch& launch, int report, std::optional<std::int64_t> deadline_ms);
 

@@ -25,7 +25,8 @@ class History {
       : database_(opened(storage::Database::open(std::filesystem::path(state) / "db"))),
         journal_(opened(Journal::open(database_))) {
     Offer offer{16, 1ull << 40, {}, {}};
-    for (std::uint16_t port = 0; port < 16; ++port) offer.ports.push_back(static_cast<std::uint16_t>(20'000 + port));
+    for (std::uint16_t port = 0; port < 16; ++port)
+      offer.ports.push_back(static_cast<std::uint16_t>(20'000 + port));
     happen(NodeJoined{NodeId{"a"}, 1, "127.0.0.1", offer, Instant{1'000'000'000}});
   }
 
@@ -83,8 +84,8 @@ class History {
     turn_.clear();
   }
   void keep_bounds() {
-    const auto graphs = graphs_to_archive(cluster_, WallTime{1'700'000'000'000 + now_ms_}, options_.keep_ended,
-                                          options_.ended_jobs_max);
+    const auto graphs = graphs_to_archive(cluster_, WallTime{1'700'000'000'000 + now_ms_},
+                                          options_.keep_ended, options_.ended_jobs_max);
     if (!graphs.empty()) {
       const Event event{Moment{Instant{now_ms_}, WallTime{}}, GraphsArchived{graphs}};
       must(journal_.append({event}, Archive::rows_of(cluster_, graphs)));

@@ -61,11 +61,12 @@ RealCluster::RealCluster() {
   folder = mkdtemp(name.data());
 }
 
+void RealCluster::stop_all() {
+  while (!processes_.empty()) kill_now(processes_.begin()->first);
+}
+
 RealCluster::~RealCluster() {
-  for (const auto& [name, pid] : processes_) {
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-  }
+  stop_all();
   std::error_code ignored;
   if (!HasFailure()) fs::remove_all(folder, ignored);
 }
@@ -91,45 +92,65 @@ void RealCluster::make_keys() {
   fs::copy_file(allow("tester", {"--role", "operator"}), folder / "client.secret");
 }
 
-void RealCluster::start_coordinator(const std::string& lease) {
+void RealCluster::start_coordinator(const std::string& lease, const std::vector<std::string>& more,
+                                    const std::vector<std::string>& variables) {
   make_keys();
-  spawn("coordinator",
-        {kPaddock, "coordinator", "--state", folder / "coordinator", "--store", folder / "store", "--bind",
-         "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--key",
-         folder / "keys/coordinator.secret", "--allow", folder / "allowed-keys", "--lease", lease, "--quiet",
-         "--log", folder / "coordinator.log"});
+  std::vector<std::string> argv = {kPaddock,
+                                   "coordinator",
+                                   "--state",
+                                   folder / "coordinator",
+                                   "--store",
+                                   folder / "store",
+                                   "--bind",
+                                   "tcp://127.0.0.1:*",
+                                   "--endpoint-file",
+                                   folder / "endpoint",
+                                   "--key",
+                                   folder / "keys/coordinator.secret",
+                                   "--allow",
+                                   folder / "allowed-keys",
+                                   "--lease",
+                                   lease,
+                                   "--quiet",
+                                   "--log",
+                                   folder / "coordinator.log"};
+  argv.insert(argv.end(), more.begin(), more.end());
+  spawn("coordinator", argv, variables);
 }
 
-void RealCluster::start_worker(const std::string& name) {
+void RealCluster::start_worker(const std::string& name, const std::vector<std::string>& more) {
   std::string endpoint;
   std::getline(std::ifstream(folder / "endpoint") >> std::ws, endpoint);
   const fs::path key = folder / "keys" / (name + ".secret");
   if (!fs::exists(key)) allow(name, {"--role", "worker"});
-  spawn(name, {kPaddock,
-               "worker",
-               "--coordinator",
-               endpoint,
-               "--key",
-               key,
-               "--server-key",
-               folder / "keys/coordinator.public",
-               "--node",
-               name,
-               "--address",
-               "127.0.0.1",
-               "--state",
-               folder / name,
-               "--cpus",
-               "1",
-               "--gpus",
-               "none",
-               "--quiet",
-               "--log",
-               folder / (name + ".log")});
+  std::vector<std::string> argv = {kPaddock,
+                                   "worker",
+                                   "--coordinator",
+                                   endpoint,
+                                   "--key",
+                                   key,
+                                   "--server-key",
+                                   folder / "keys/coordinator.public",
+                                   "--node",
+                                   name,
+                                   "--address",
+                                   "127.0.0.1",
+                                   "--state",
+                                   folder / name,
+                                   "--cpus",
+                                   "1",
+                                   "--gpus",
+                                   "none",
+                                   "--quiet",
+                                   "--log",
+                                   folder / (name + ".log")};
+  argv.insert(argv.end(), more.begin(), more.end());
+  spawn(name, argv);
 }
 
 // The daemon says READY=1 on a datagram socket, as to systemd: that is the event a test waits for.
-void RealCluster::spawn(const std::string& name, const std::vector<std::string>& argv) {
+void RealCluster::spawn(const std::string& name, const std::vector<std::string>& argv,
+                        const std::vector<std::string>& variables) {
   const int ready = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -144,6 +165,7 @@ void RealCluster::spawn(const std::string& name, const std::vector<std::string>&
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    for (const std::string& variable : variables) putenv(const_cast<char*>(variable.c_str()));
     execv(words[0], words.data());
     _exit(127);
   }
@@ -163,11 +185,15 @@ void RealCluster::wait_until_ready(int socket, const std::string& name) const {
   }
 }
 
-void RealCluster::kill_now(const std::string& name) {
+void RealCluster::kill_now(std::string name) {
   const pid_t pid = processes_.at(name);
   processes_.erase(name);
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
+}
+
+void RealCluster::signal(const std::string& name, int number) const {
+  kill(processes_.at(name), number);
 }
 
 int RealCluster::stop(const std::string& name) {

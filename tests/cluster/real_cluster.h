@@ -44,10 +44,14 @@ class RealCluster : public ::testing::Test {
   ~RealCluster() override;
 
   // `lease` as the command line takes it: "15s".
-  void start_coordinator(const std::string& lease = "15s");
-  void start_worker(const std::string& name);
-  void kill_now(const std::string& name);  // SIGKILL, and reaped
-  int stop(const std::string& name);       // SIGTERM; its exit code
+  // `variables`: "NAME=value", beside those that the test has.
+  void start_coordinator(const std::string& lease = "15s", const std::vector<std::string>& more = {},
+                         const std::vector<std::string>& variables = {});
+  void start_worker(const std::string& name, const std::vector<std::string>& more = {});
+  void kill_now(std::string name);    // SIGKILL, and reaped
+  void stop_all();                    // kill_now() for all that run
+  int stop(const std::string& name);  // SIGTERM; its exit code
+  void signal(const std::string& name, int number) const;
 
   // Makes a key of this name, lets it in, and returns its secret file. `role` as `keys allow` takes it.
   fs::path allow(const std::string& name, const std::vector<std::string>& role);
@@ -66,7 +70,8 @@ class RealCluster : public ::testing::Test {
 
  private:
   void make_keys();
-  void spawn(const std::string& name, const std::vector<std::string>& argv);
+  void spawn(const std::string& name, const std::vector<std::string>& argv,
+             const std::vector<std::string>& variables = {});
   void wait_until_ready(int socket, const std::string& name) const;
 
   std::map<std::string, pid_t> processes_;

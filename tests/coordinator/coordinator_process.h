@@ -95,6 +95,7 @@ class CoordinatorProcess {
     std::getline(in, text);
     return text;
   }
+  pid_t pid() const { return pid_; }
   const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:

@@ -95,7 +95,7 @@ TEST(LogTail, FollowsAGrowingFileInPiecesUpToItsLastByteAndCanStartAgain) {
       tail.passed(*piece);
     }
     EXPECT_EQ(seen, whole);
-    tail.rewind();
+    tail.go_to(0);
   }
   tail.finish();
   std::size_t bytes = 0;
