@@ -103,6 +103,8 @@ Json to_json(wire::Planned::Job::Reader job) {
 }
 
 Json to_json(wire::Node::Reader node) {
+  Json labels = Json::object();
+  for (const auto label : node.getLabels()) labels[to_text(label.getName())] = to_text(label.getValue());
   Json gpus = Json::array();
   for (const auto gpu : node.getGpus()) {
     gpus.push_back({{"uuid", to_text(gpu.getUuid())},
@@ -118,7 +120,9 @@ Json to_json(wire::Node::Reader node) {
           {"memory_bytes_free", node.getMemoryBytesFree()},
           {"gpus", std::move(gpus)},
           {"attempts", texts(node.getAttempts())},
-          {"last_seen_ms_ago", node.getLastSeenMsAgo()}};
+          {"last_seen_ms_ago", node.getLastSeenMsAgo()},
+          {"reason", to_text(node.getReason())},
+          {"labels", std::move(labels)}};
 }
 
 Json to_json(wire::Checkpoint::Reader checkpoint) {

@@ -7,6 +7,8 @@
 #include <iostream>
 #include <memory>
 
+#include "base/ids.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -31,6 +33,15 @@ const CLI::Validator kSize(
       return spec::parse_size(text) ? "" : text + " is not a size like 512MiB or 16GiB";
     },
     "SIZE");
+
+const CLI::Validator kLabel(
+    [](std::string& text) {
+      const std::size_t equals = text.find('=');
+      const bool is_label = equals != std::string::npos && is_name(text.substr(0, equals)) &&
+                            text.size() - equals <= limits::kNameBytesMax;
+      return is_label ? "" : text + " is not a label like rack=r1";
+    },
+    "NAME=VALUE");
 
 struct LogOptions {
   std::filesystem::path file;
@@ -136,6 +147,7 @@ void add_worker(CLI::App& app, Chosen& chosen) {
     std::string memory;
     std::string log_spool;
     std::string stop_grace;
+    std::vector<std::string> labels;
   };
   auto given = std::make_shared<Arguments>();
   auto& options = given->options;
@@ -166,6 +178,10 @@ void add_worker(CLI::App& app, Chosen& chosen) {
   command->add_option("--log-spool", given->log_spool, "of each rank's output that is kept here, sent or not")
       ->check(kSize)
       ->default_str(spec::format_size({options.log_spool_bytes}));
+  command
+      ->add_option("--label", given->labels,
+                   "what jobs may ask for or avoid, like rack=r1; may be given again")
+      ->check(kLabel);
   command->add_option("--attempts-kept", options.attempts_kept, "ended attempts whose logs are kept")
       ->capture_default_str();
   add_log_options(*command, given->log);
@@ -175,6 +191,8 @@ void add_worker(CLI::App& app, Chosen& chosen) {
       make_absolute(chosen_options.state);
       make_absolute(chosen_options.runner);
       if (given->cpus > 0) chosen_options.cpus = given->cpus;
+      for (const std::string& label : given->labels)
+        chosen_options.labels[label.substr(0, label.find('='))] = label.substr(label.find('=') + 1);
       if (const auto memory = spec::parse_size(given->memory)) chosen_options.memory_bytes = memory->bytes;
       if (const auto spool = spec::parse_size(given->log_spool))
         chosen_options.log_spool_bytes = spool->bytes;
@@ -214,7 +232,12 @@ int run(int argc, char** argv) {
   add_status(app, chosen);
   add_logs(app, chosen);
   add_cancel(app, chosen);
+  add_why(app, chosen);
+  add_retry(app, chosen);
   add_nodes(app, chosen);
+  add_drain(app, chosen);
+  add_resume(app, chosen);
+  add_tenants(app, chosen);
   add_checkpoints(app, chosen);
   add_artifacts(app, chosen);
   add_recipes(app, chosen);

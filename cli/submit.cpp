@@ -1,6 +1,5 @@
 #include <iostream>
 #include <memory>
-#include <random>
 
 #include "cli/answers.h"
 #include "cli/command.h"
@@ -8,6 +7,7 @@
 #include "cli/live_view.h"
 #include "cli/output.h"
 #include "cli/spec_file.h"
+#include "cli/token.h"
 
 namespace paddock::cli {
 namespace {
@@ -18,14 +18,6 @@ struct Options {
   bool waits = false;
   bool has_no_cache = false;
 };
-
-// By which the coordinator recognises a submission that is sent twice.
-std::string draw_token() {
-  std::random_device device;
-  std::string token;
-  for (int i = 0; i < 32; ++i) token += "0123456789abcdef"[device() % 16];
-  return token;
-}
 
 Result<int> submit(const Options& options, bool is_json) {
   auto file = read_spec_file(options.file);

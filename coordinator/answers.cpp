@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "scheduler/cordon.h"
 #include "scheduler/explain.h"
 
 namespace paddock::coordinator {
@@ -64,6 +65,13 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
   for (unsigned i = 0; i < attempts.size(); ++i) write_attempt(attempts[i], job.attempts[i]);
 }
 
+const char* state_of(const scheduler::Node& node) {
+  if (!node.is_ready) return "lost";
+  if (!node.cordon) return "ready";
+  if (!node.cordon->is_drain) return "cordoned";
+  return node.attempts.empty() ? "drained" : "draining";
+}
+
 void write_graph(wire::Status::Graph::Builder to, const Graph& graph) {
   to.setId(graph.id.value);
   to.setName(graph.name);
@@ -118,7 +126,14 @@ void write_nodes(wire::Message::Builder message, const Cluster& cluster, Instant
     auto to = nodes[index++];
     to.setName(name.value);
     to.setAddress(node.address);
-    to.setState(node.is_ready ? "ready" : "lost");
+    to.setState(state_of(node));
+    to.setReason(scheduler::why_cordoned(node));
+    auto labels = to.initLabels(static_cast<unsigned>(node.offer.labels.size()));
+    unsigned label = 0;
+    for (const auto& [label_name, value] : node.offer.labels) {
+      labels[label].setName(label_name);
+      labels[label++].setValue(value);
+    }
     to.setCpus(node.offer.cpus);
     to.setCpusFree(static_cast<std::uint32_t>(node.free.cpus));
     to.setMemoryBytes(node.offer.memory_bytes);
@@ -157,7 +172,7 @@ bool write_start(wire::Message::Builder message, const Cluster& cluster, const N
   for (unsigned i = 0; i < command.size(); ++i) command.set(i, job.launch.command[i]);
   start.setSpec(job.launch.options);
   start.setDirectory(job.launch.directory);
-  start.setWorldSize(job.request.resources.world_size());
+  start.setWorldSize(static_cast<std::uint32_t>(attempt.ranks.size()));
   start.setMasterAddress(cluster.nodes.at(attempt.ranks.front().node).address);
   start.setMasterPort(attempt.master_port);
   start.setGraceMs(static_cast<std::uint32_t>(job.request.grace.count()));

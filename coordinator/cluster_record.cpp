@@ -41,8 +41,8 @@ void fields(Archive& archive, Recorded<Archive, Gpu>& value) {
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Offer>& value) {
-  auto& [cpus, memory_bytes, gpus, ports] = value;
-  archive(cpus, memory_bytes, gpus, ports);
+  auto& [cpus, memory_bytes, gpus, ports, labels] = value;
+  archive(cpus, memory_bytes, gpus, ports, labels);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Free>& value) {
@@ -50,9 +50,31 @@ void fields(Archive& archive, Recorded<Archive, Free>& value) {
   archive(cpus, memory_bytes, gpus, ports);
 }
 template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Cordon>& value) {
+  auto& [reason, is_drain, ends_at, since] = value;
+  archive(reason, is_drain, ends_at, since);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Usage>& value) {
+  auto& [cpus, gpus, memory_bytes] = value;
+  archive(cpus, gpus, memory_bytes);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Tenant>& value) {
+  auto& [weight_permille, quota, used, history, charged_at] = value;
+  archive(weight_permille, quota, used, history, charged_at);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Hold>& value) {
+  auto& [job, nodes, from, victims, looked_at] = value;
+  archive(job, nodes, from, victims, looked_at);
+}
+template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Node>& value) {
-  auto& [name, incarnation, generation, address, offer, free, is_ready, lease_until, attempts] = value;
-  archive(name, incarnation, generation, address, offer, free, is_ready, lease_until, attempts);
+  auto& [name, incarnation, generation, address, offer, free, is_ready, lease_until, attempts, cordon, faults,
+         last_fault_at, cordons_in_a_row] = value;
+  archive(name, incarnation, generation, address, offer, free, is_ready, lease_until, attempts, cordon,
+          faults, last_fault_at, cordons_in_a_row);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Artifact>& value) {
@@ -61,18 +83,20 @@ void fields(Archive& archive, Recorded<Archive, Artifact>& value) {
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, RetryRule>& value) {
-  auto& [limit, backoff, factor_permille] = value;
-  archive(limit, backoff, factor_permille);
+  auto& [limit, backoff, factor_permille, not_on] = value;
+  archive(limit, backoff, factor_permille, not_on);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Request>& value) {
-  auto& [nodes, ranks_per_node, gpus_per_rank, cpus_per_rank, memory_bytes_per_rank] = value;
-  archive(nodes, ranks_per_node, gpus_per_rank, cpus_per_rank, memory_bytes_per_rank);
+  auto& [nodes, ranks_per_node, gpus_per_rank, cpus_per_rank, memory_bytes_per_rank, nodes_min, gpu_model,
+         gpu_memory_bytes, labels, avoid, apart] = value;
+  archive(nodes, ranks_per_node, gpus_per_rank, cpus_per_rank, memory_bytes_per_rank, nodes_min, gpu_model,
+          gpu_memory_bytes, labels, avoid, apart);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, JobRequest>& value) {
-  auto& [name, kind, needs, resources, retry, grace, spec, on, time_limit] = value;
-  archive(name, kind, needs, resources, retry, grace, spec, on, time_limit);
+  auto& [name, kind, needs, resources, retry, grace, spec, on, time_limit, is_preemptible] = value;
+  archive(name, kind, needs, resources, retry, grace, spec, on, time_limit, is_preemptible);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Launch>& value) {
@@ -97,14 +121,16 @@ void fields(Archive& archive, Recorded<Archive, Attempt>& value) {
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Job>& value) {
   auto& [request, index, dependants, needs_open, has_failed_need, state, reason, launch, is_cached, artifacts,
-         attempts, failures, interruptions, retry_at, started, ended] = value;
+         attempts, failures, interruptions, retry_at, started, ended, suspects] = value;
   archive(request, index, dependants, state, reason, launch, is_cached, artifacts, attempts, failures,
-          interruptions, retry_at, started, ended, needs_open, has_failed_need);
+          interruptions, retry_at, started, ended, needs_open, has_failed_need, suspects);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Graph>& value) {
-  auto& [id, name, tenant, priority, state, cancelled, jobs, jobs_open, jobs_bad, submitted, ended] = value;
-  archive(id, name, priority, state, cancelled, jobs, jobs_open, submitted, ended, tenant, jobs_bad);
+  auto& [id, name, tenant, priority, state, cancelled, jobs, jobs_open, jobs_bad, submitted, ended,
+         retry_of] = value;
+  archive(id, name, priority, state, cancelled, jobs, jobs_open, submitted, ended, tenant, jobs_bad,
+          retry_of);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Queued>& value) {
@@ -119,9 +145,10 @@ void fields(Archive& archive, Recorded<Archive, AttemptKey>& value) {
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Cluster>& value) {
   auto& [next_graph, next_fence, now, graphs, nodes, queue, backoffs, time_limits, attempts, tokens,
-         stage_owners, stages, is_placement_due] = value;
+         stage_owners, stages, is_placement_due, rules, cordons, tenants, waits, holds, index] = value;
+  static_cast<void>(index);  // made from the rest: to_cluster()
   archive(next_graph, next_fence, now, graphs, nodes, queue, backoffs, attempts, tokens, stage_owners, stages,
-          is_placement_due, time_limits);
+          is_placement_due, time_limits, rules, cordons, tenants, waits, holds);
 }
 
 std::string to_bytes(const Cluster& cluster) {
@@ -131,7 +158,9 @@ std::string to_bytes(const Graph& graph) {
   return written(graph);
 }
 Result<Cluster> to_cluster(std::string_view bytes) {
-  return read<Cluster>(bytes, "cluster");
+  auto cluster = read<Cluster>(bytes, "cluster");
+  if (cluster) cluster->index = rebuilt(*cluster);
+  return cluster;
 }
 Result<Graph> to_graph(std::string_view bytes) {
   return read<Graph>(bytes, "graph");

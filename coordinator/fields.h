@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,6 +114,13 @@ class Fields {
     const bool is_number = take(from, ms);
     to = Millis(ms);
     return is_number;
+  }
+  template <typename T>
+  bool take(const nlohmann::json& from, std::set<T>& to) {
+    std::vector<T> list;
+    if (!take(from, list)) return false;
+    to = std::set<T>(list.begin(), list.end());
+    return true;
   }
   template <typename T>
   bool take(const nlohmann::json& from, std::vector<T>& to) {

@@ -25,8 +25,16 @@ std::string format_row() {
   return nlohmann::json{{"journal_format", kFormatNewest}, {"rules", scheduler::kRules}}.dump();
 }
 
-// kCorrupt: the events are not for this version to replay. `is_empty`: there are none, but for the snapshot.
-Result<void> check_format(const std::optional<std::string>& row, bool is_empty) {
+// The same format: its events are still there.
+std::string with_our_rules(const std::string& row) {
+  auto said = nlohmann::json::parse(row, nullptr, false);
+  said["rules"] = scheduler::kRules;
+  return said.dump();
+}
+
+// kCorrupt: the events are not for this version to replay. Those that older rules decided are: coordinator_started
+// says by which (scheduler/event.h).
+Result<void> check_format(const std::optional<std::string>& row) {
   const auto said = nlohmann::json::parse(row.value_or(""), nullptr, false);
   const auto number = [&](const char* key) {
     const bool is_there = said.is_object() && said.contains(key) && said[key].is_number_unsigned();
@@ -42,13 +50,6 @@ Result<void> check_format(const std::optional<std::string>& row, bool is_empty) 
     return fail(Code::kCorrupt, "the journal was written by a newer version (rules " + std::to_string(rules) +
                                     ", this one has " + std::to_string(scheduler::kRules) +
                                     "); start that one");
-  }
-  // Those of format 1 were the first rules, but for what they did not know.
-  if (rules != scheduler::kRules && rules != 0 && !is_empty) {
-    return fail(
-        Code::kCorrupt,
-        "the journal's events were decided by older rules than this version's: start the version that wrote "
-        "it, stop that with SIGTERM, so that it leaves a snapshot, and then start this one");
   }
   return {};
 }
@@ -70,11 +71,12 @@ Result<Journal> Journal::open(storage::Database& database) {
   const auto in_snapshot = snapshot_sequence(database);
   const std::uint64_t snapshot = in_snapshot.value_or(0);
   const bool is_empty = *number <= snapshot;
-  TRY(check_format(format, is_empty), "opening the journal");
+  TRY(check_format(format), "opening the journal");
   TRY(in_snapshot, "opening the journal");
-  if (is_empty && *format != format_row()) {  // what is appended from now on is decided by our rules
+  const std::string row = is_empty ? format_row() : with_our_rules(*format);
+  if (*format != row) {  // what is appended from now on is decided by our rules
     Batch batch;
-    batch.put(Column::kJournal, storage::key_of(0), format_row());
+    batch.put(Column::kJournal, storage::key_of(0), row);
     TRY(database.write(batch), "going on with the journal");
   }
   return Journal(database, snapshot + 1, std::max(*number, snapshot) + 1);

@@ -28,6 +28,8 @@ constexpr std::array kTable{
     Row{Message::STATUS_REQUEST, kAll, kOwn, kNone, kAll},
     Row{Message::LOG_REQUEST, kAll, kOwn, kNone, kAll},
     Row{Message::CANCEL, kAll, kOwn, kNone, kNone},
+    Row{Message::WHY, kAll, kOwn, kNone, kAll},
+    Row{Message::RETRY, kAll, kOwn, kNone, kNone},
     Row{Message::NODES_REQUEST, kAll, kAll, kNone, kAll},
     Row{Message::CHECKPOINTS_REQUEST, kAll, kOwn, kNone, kAll},
     Row{Message::JOIN, kNone, kNone, kOwn, kNone},

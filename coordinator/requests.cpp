@@ -130,6 +130,24 @@ bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant
     case wire::Message::CHECKPOINTS_REQUEST:
       outcome = checkpoints(asker, message.getCheckpointsRequest());
       break;
+    case wire::Message::WHY:
+      outcome = why(asker, message.getWhy(), now);
+      break;
+    case wire::Message::RETRY:
+      outcome = retry(asker, message.getRetry(), turn);
+      break;
+    case wire::Message::DRAIN:
+      outcome = drain(asker, message.getDrain(), now, turn);
+      break;
+    case wire::Message::RESUME:
+      outcome = resume(asker, to_text(message.getResume()), turn);
+      break;
+    case wire::Message::TENANTS_REQUEST:
+      outcome = tenants(asker, now);
+      break;
+    case wire::Message::SET_TENANT:
+      outcome = set_tenant(asker, message.getSetTenant(), turn);
+      break;
     default:
       return false;
   }
@@ -302,11 +320,7 @@ Result<void> Requests::cancel(const Asker& asker, wire::Cancel::Reader request, 
   }
   const std::string reason = to_text(request.getReason());
   turn.events.emplace_back(scheduler::GraphCancelled{graph->id, reason.empty() ? "cancelled" : reason});
-  turn.answers.emplace_back([this, asker] {
-    capnp::MallocMessageBuilder builder;
-    wire::begin(builder, asker.request_id).setDone();
-    answer(asker, builder);
-  });
+  turn.answers.emplace_back([this, asker] { answer_done(asker); });
   return {};
 }
 

@@ -60,6 +60,16 @@ class Requests {
   // came from the archive.
   Result<const scheduler::Cluster*> find(const Asker& asker, std::uint64_t graph,
                                          scheduler::Cluster& past) const;
+  // operator_requests.cpp
+  Result<void> why(const Asker& asker, wire::Why::Reader request, Instant now);
+  Result<void> retry(const Asker& asker, wire::Retry::Reader request, Turn& turn);
+  Result<void> drain(const Asker& asker, wire::Drain::Reader request, Instant now, Turn& turn);
+  Result<void> resume(const Asker& asker, const std::string& node, Turn& turn);
+  Result<void> tenants(const Asker& asker, Instant now);
+  Result<void> set_tenant(const Asker& asker, wire::Tenant::Reader request, Turn& turn);
+  Result<void> check_node(const NodeId& node) const;
+  void answer_done(const Asker& asker);
+
   void answer(const Asker& asker, capnp::MessageBuilder& builder);
   void refuse(const Asker& asker, const Error& error);
   void answer_submitted(const Asker& asker, const std::string& token);

@@ -14,6 +14,8 @@ scheduler::Offer to_offer(wire::Join::Reader join) {
     offer.gpus.push_back({to_text(gpu.getUuid()), to_text(gpu.getModel()), gpu.getMemoryBytes()});
   }
   for (const std::uint16_t port : join.getPorts()) offer.ports.push_back(port);
+  for (const auto label : join.getLabels())
+    offer.labels[to_text(label.getName())] = to_text(label.getValue());
   return offer;
 }
 

@@ -11,10 +11,6 @@
 
 namespace paddock::scheduler {
 
-// Raised by every change after which events of before would be decided otherwise: a journal holds no decisions,
-// so its replay needs the rules that made them (docs/journal-format.md).
-inline constexpr std::uint64_t kRules = 1;
-
 // Appends to `effects`. Queued jobs that fit are placed in the same step.
 void apply(Cluster& cluster, const Event& event, Effects& effects);
 

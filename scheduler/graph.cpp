@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "scheduler/failure.h"
 
 namespace paddock::scheduler {
 
@@ -69,6 +70,8 @@ std::string_view name_of(Outcome outcome) {
       return "cancelled";
     case Outcome::kTimedOut:
       return "timed_out";
+    case Outcome::kPreempted:
+      return "preempted";
   }
   PADDOCK_CHECK(false, static_cast<int>(outcome));
   return {};
@@ -92,6 +95,10 @@ Result<void> check_job(const JobRequest& job) {
     return fail(Code::kInvalid, where + ": nodes × ranks_per_node must be within 1 and " +
                                     std::to_string(limits::kRanksPerAttemptMax));
   }
+  if (asked.nodes_min > asked.nodes) {
+    return fail(Code::kInvalid,
+                where + ": nodes_min must be at most nodes (" + std::to_string(asked.nodes) + ")");
+  }
   if (asked.cpus_per_rank > kPerRankMax || asked.gpus_per_rank > kPerRankMax ||
       asked.memory_bytes_per_rank > kMemoryBytesMax) {
     return fail(Code::kInvalid, where + ": no node has so many resources, ask for less");
@@ -102,6 +109,10 @@ Result<void> check_job(const JobRequest& job) {
     return fail(Code::kInvalid, where + ": retry needs a limit within 0 and " +
                                     std::to_string(limits::kRetriesMax) +
                                     ", a backoff of at most an hour and a factor within 1 and 1000");
+  }
+  for (const std::string& each : job.retry.not_on) {
+    if (!is_failure_class(each))
+      return fail(Code::kInvalid, where + ": '" + each + "' is no class of failure");
   }
   if (job.grace < Millis(0) || job.grace > limits::kBackoffMax) {
     return fail(Code::kInvalid, where + ": the grace period must be within 0 and one hour");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,7 @@ struct RetryRule {
   std::int32_t limit = 0;                // how many failed attempts are followed by another
   Millis backoff{0};                     // before the second attempt
   std::int64_t factor_permille = 2'000;  // each later pause is this much longer, up to limits::kBackoffMax
+  std::set<std::string> not_on{"time_limit"};  // classes of failure (failure.h) after which there is no other
   bool operator==(const RetryRule&) const = default;
 };
 
@@ -49,8 +51,9 @@ struct JobRequest {
   RetryRule retry;
   Millis grace{0};  // between SIGTERM and SIGKILL
   std::string spec;
-  std::map<JobName, On> on{};  // of those needs that are not to succeed
-  Millis time_limit{0};        // of each attempt; 0: none
+  std::map<JobName, On> on{};   // of those needs that are not to succeed
+  Millis time_limit{0};         // of each attempt; 0: none
+  bool is_preemptible = false;  // goes on from a checkpoint, so it may be asked to make room
   bool operator==(const JobRequest&) const = default;
 };
 
@@ -80,9 +83,9 @@ struct Rank {
   bool operator==(const Rank&) const = default;
 };
 
-// kStopped: asked to stop and saved (exit code 75); kNodeLost and kStopped do not count against the retry
-// limit.
-enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled, kTimedOut };
+// kStopped: asked to stop and saved (exit code 75). kPreempted: asked by the scheduler, to make room, to leave a
+// node, to grow. These two and kNodeLost do not count against the retry limit.
+enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled, kTimedOut, kPreempted };
 
 // Why an attempt is being ended while some of its ranks still run.
 struct Ending {
@@ -141,6 +144,7 @@ struct Job {
   Instant retry_at;                // while backing off
   WallTime started;
   WallTime ended;
+  std::set<NodeId> suspects;  // on which an attempt was lost for the node's sake
   bool operator==(const Job&) const = default;
 
   Attempt* live_attempt() {
@@ -163,6 +167,7 @@ struct Graph {
   std::uint64_t jobs_bad = 0;   // failed, cancelled, or skipped because of a failure
   WallTime submitted;
   WallTime ended;
+  GraphId retry_of{};  // the graph that this one takes up again; 0: none
   bool operator==(const Graph&) const = default;
 };
 

@@ -1,5 +1,6 @@
 // 1. A job has at most one live attempt, its newest, and is running exactly then.
-// 2. A gang is whole: as many ranks as asked for, on as many different nodes, each rank with its GPUs.
+// 2. A gang is whole: so many ranks on each of its nodes, of which it has as many as it may do with, each rank with
+// its GPUs.
 // 3. A node's free resources are what it offers less what live ranks (and the ports of live attempts) hold;
 // no GPU and
 //    no port is held twice.
@@ -12,6 +13,10 @@
 // 9. A stage that is worked on has one owner, from its first attempt to its end; no other job runs with its
 // key.
 // 10. `time_limits` holds exactly the live attempts that have a limit and are not being ended.
+// 11. A node that an operator drains or that is cordoned takes nothing new; `cordons` holds exactly those that end.
+// 12. What a tenant uses is what its live ranks hold, and no more.
+// 13. Nodes are kept for queued jobs, take work, and are kept once; a class waits exactly while a job of it does.
+// 14. The index is what it would be if it were made anew.
 #include "scheduler/invariants.h"
 
 #include <algorithm>
@@ -31,10 +36,21 @@ class Checker {
   std::vector<std::string> run() {
     for (const auto& [name, node] : cluster_.nodes) left_[name] = all_of(node.offer);
     for (const auto& [id, graph] : cluster_.graphs) check_graph_of(graph);
+    std::size_t cordons = 0;
     for (const auto& [name, node] : cluster_.nodes) {
       expect(left_[name] == node.free, "3: the free resources of ", name, " are not what is left");
       expect(live_[name] == node.attempts, "3: the attempts of ", name, " are not those that run there");
+      const bool ends = node.cordon && node.cordon->ends_at > Instant{};
+      cordons += ends ? 1 : 0;
+      expect(!ends || cluster_.cordons.contains({node.cordon->ends_at, name}), "11: the cordon of ", name,
+             " would not end");
     }
+    expect(cordons == cluster_.cordons.size(), "11: ", cordons, " cordons end, the set has ",
+           cluster_.cordons.size());
+    for (const auto& [name, tenant] : cluster_.tenants)
+      expect(used_[name] == tenant.used, "12: tenant ", name, " does not use what its ranks hold");
+    check_holds();
+    expect(cluster_.index == rebuilt(cluster_), "14: the index is not what is there");
     expect(queued_ == cluster_.queue.size(), "5: ", queued_, " jobs are queued, the queue has ",
            cluster_.queue.size());
     expect(backing_off_ == cluster_.backoffs.size(), "5: ", backing_off_, " jobs back off, the set has ",
@@ -60,6 +76,27 @@ class Checker {
     std::ostringstream text;
     (text << ... << parts);
     broken_.push_back(text.str());
+  }
+
+  void check_holds() {
+    std::set<NodeId> kept;
+    for (const Hold& hold : cluster_.holds) {
+      const Job* job = find_job(cluster_, hold.job);
+      expect(job != nullptr && job->state == JobState::kQueued, "13: nodes are kept for ", hold.job,
+             ", which is not queued");
+      for (const NodeId& node : hold.nodes) {
+        expect(kept.insert(node).second, "13: ", node, " is kept twice");
+        expect(cluster_.nodes.at(node).takes_work(), "13: ", node, " is kept though it takes no work");
+      }
+    }
+    std::set<std::pair<std::string, std::int64_t>> classes;
+    for (const auto& [group, jobs] : cluster_.index.groups) classes.insert({group.tenant, group.priority});
+    for (const auto& [waiting, since] : cluster_.waits)
+      expect(classes.contains(waiting), "13: priority ", waiting.second, " of ", waiting.first,
+             " waits without a job");
+    for (const auto& waiting : classes)
+      expect(cluster_.waits.contains(waiting), "13: priority ", waiting.second, " of ", waiting.first,
+             " never rises");
   }
 
   void check_graph_of(const Graph& graph) {
@@ -131,9 +168,14 @@ class Checker {
       if (rank.state == RankState::kEnded) continue;
       has_open = true;
       check_rank(key, request, attempt, rank);
+      Usage& used = used_[find_graph(cluster_, key.graph)->tenant];
+      used.cpus += request.cpus_per_rank;
+      used.gpus += request.gpus_per_rank;
+      used.memory_bytes += request.memory_bytes_per_rank;
     }
-    expect(attempt.ranks.size() == request.world_size() && nodes.size() == request.nodes, "2: the gang of ",
-           key, " has ", attempt.ranks.size(), " ranks on ", nodes.size(), " nodes");
+    expect(attempt.ranks.size() == nodes.size() * request.ranks_per_node &&
+               nodes.size() >= request.fewest_nodes() && nodes.size() <= request.nodes,
+           "2: the gang of ", key, " has ", attempt.ranks.size(), " ranks on ", nodes.size(), " nodes");
     if (job.request.time_limit > Millis(0) && !attempt.ending) {
       ++limited_;
       expect(cluster_.time_limits.contains({attempt.started_at + job.request.time_limit, attempt.fence}),
@@ -173,6 +215,7 @@ class Checker {
   std::size_t backing_off_ = 0;
   std::size_t attempts_ = 0;
   std::size_t limited_ = 0;
+  std::map<std::string, Usage> used_;
   std::vector<std::string> broken_;
 };
 

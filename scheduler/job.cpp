@@ -1,18 +1,16 @@
 #include "scheduler/job.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "scheduler/edges.h"
+#include "scheduler/priority.h"
 
 namespace paddock::scheduler {
 namespace {
-
-Queued queued_of(const Graph& graph, const Job& job) {
-  return Queued{-graph.priority, graph.id, job.index, job.request.name};
-}
 
 std::string why_skipped(const Job& need, On on) {
   const std::string name = "needs " + need.request.name.value;
@@ -66,13 +64,20 @@ void move_job(Step& step, const JobKey& key, JobState state, std::string reason)
   Job* job = find_job(step.cluster, key);
   PADDOCK_CHECK(graph != nullptr && job != nullptr, key);
   if (is_terminal(job->state)) return;
-  if (job->state == JobState::kQueued) step.cluster.queue.erase(queued_of(*graph, *job));
+  if (job->state == JobState::kQueued) {
+    step.cluster.queue.erase(queued_of(*graph, *job));
+    forget_queued(step.cluster, *graph, *job);
+    note_left(step.cluster, graph->tenant, graph->priority);
+    if (state != JobState::kRunning) step.look_again();  // nodes may have been kept for it
+  }
   if (job->state == JobState::kBackingOff) step.cluster.backoffs.erase({job->retry_at, key});
 
   job->state = state;
   job->reason = std::move(reason);
   if (state == JobState::kQueued) {
     step.cluster.queue.insert(queued_of(*graph, *job));
+    index_queued(step.cluster, *graph, *job);
+    note_waiting(step.cluster, graph->tenant, graph->priority, step.at.now);
     step.cluster.is_placement_due = true;
   }
   if (state == JobState::kBackingOff) step.cluster.backoffs.insert({job->retry_at, key});
@@ -84,6 +89,7 @@ void move_job(Step& step, const JobKey& key, JobState state, std::string reason)
     const auto owner = step.cluster.stage_owners.find(job->launch.stage_key);
     if (owner != step.cluster.stage_owners.end() && owner->second == key) {
       step.cluster.stage_owners.erase(owner);
+      unpark(step.cluster, job->launch.stage_key, step.at.now);
       step.cluster.is_placement_due = true;  // another job may have waited for this stage
     }
   }
@@ -109,12 +115,10 @@ void succeed_job(Step& step, const JobKey& key) {
   if (stage.empty()) return;
   step.cluster.stages[stage] = artifacts;
   // Whoever waited for the same work has it now.
-  std::vector<JobKey> same;
-  for (const Queued& queued : step.cluster.queue) {
+  const auto found = step.cluster.index.same_stage.find(stage);
+  if (found == step.cluster.index.same_stage.end()) return;
+  for (const Queued& queued : std::set(found->second)) {
     const JobKey waiting{queued.graph, queued.job};
-    if (find_job(step.cluster, waiting)->launch.stage_key == stage) same.push_back(waiting);
-  }
-  for (const JobKey& waiting : same) {
     Job& other = *find_job(step.cluster, waiting);
     other.is_cached = true;
     other.artifacts = artifacts;

@@ -10,7 +10,7 @@
 
 namespace paddock::scheduler {
 
-// NodeLost for leases that ran out, BackoffEnded for pauses that are over and TimeLimitReached for attempts
+// NodeLost for leases that ran out, BackoffEnded for pauses that are over, CordonEnded and TimeLimitReached for attempts
 // whose time is up, at or before `now`.
 std::vector<What> due(const Cluster& cluster, Instant now);
 

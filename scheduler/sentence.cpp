@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace paddock::scheduler {
-namespace {
-
-constexpr std::size_t kNamedMax = 5;
-
-}  // namespace
-
 std::string join(const std::vector<std::string>& parts, std::string_view between) {
   std::string text;
   for (std::size_t i = 0; i < parts.size() && i < kNamedMax; ++i)

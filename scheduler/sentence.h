@@ -2,6 +2,7 @@
 // them. Internal to the scheduler. Threads: pure functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,7 +13,10 @@
 
 namespace paddock::scheduler {
 
-// "a, b, c, d, e and 7 more": what does not fit a sentence is counted.
+// What does not fit a sentence is counted.
+inline constexpr std::size_t kNamedMax = 5;
+
+// "a, b, c, d, e and 7 more"
 std::string join(const std::vector<std::string>& parts, std::string_view between);
 
 // "1 node", "2 nodes"

@@ -127,6 +127,12 @@ void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJ
   }
   auto ports = to.initPorts(static_cast<unsigned>(identity.ports.size()));
   for (unsigned i = 0; i < ports.size(); ++i) ports.set(i, identity.ports[i]);
+  auto labels = to.initLabels(static_cast<unsigned>(identity.labels.size()));
+  unsigned label = 0;
+  for (const auto& [name, value] : identity.labels) {
+    labels[label].setName(name);
+    labels[label++].setValue(value);
+  }
   write_held(to.initHeld(static_cast<unsigned>(join.held.size())), join.held);
   write_held(to.initLogs(static_cast<unsigned>(logs.size())), logs);
   to.setFirstReport(join.first_report);

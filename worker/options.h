@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,7 +30,8 @@ struct WorkerOptions {
   // machine.
   std::optional<std::uint32_t> cpus;
   std::optional<std::uint64_t> memory_bytes;
-  std::string gpus = "all";  // "all", "none", or indexes as nvidia-smi lists them: "0,2"
+  std::map<std::string, std::string> labels;  // what jobs may ask for or avoid; `rack` says what is near
+  std::string gpus = "all";                   // "all", "none", or indexes as nvidia-smi lists them: "0,2"
 
   // How long ranks may save after SIGTERM to the worker itself; afterwards SIGKILL.
   Millis stop_grace = std::chrono::seconds(20);

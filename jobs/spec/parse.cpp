@@ -158,6 +158,10 @@ class Checker {
     JobSpec readable = job ? *job : readable_part(json);
     readable.name = name;
     if (with) readable.with = *std::move(with);
+    if (!json.is_object() || !json.contains("preemptible")) {
+      const JobKind* kind = find_job_kind(readable.kind);
+      readable.preemptible = kind != nullptr && kind->is_cacheable;  // those go on from what they have saved
+    }
     check_needs(path, readable);
     check_references(path, readable);
     check_condition(path, readable);

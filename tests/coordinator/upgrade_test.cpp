@@ -83,12 +83,17 @@ void set_row_0(storage::Database& database, const std::string& row) {
   ASSERT_TRUE(database.write(batch));
 }
 
+std::string row_0(const storage::Database& database) {
+  const auto row = database.get(storage::Column::kJournal, storage::key_of(0));
+  return row && *row ? **row : "";
+}
+
 std::string opened(storage::Database& database) {
   const auto journal = Journal::open(database);
   return journal ? "opened" : journal.error().message;
 }
 
-TEST(Upgrade, EventsThatOtherRulesDecidedAreNotReplayedButASnapshotIsTaken) {
+TEST(Upgrade, EventsThatNewerRulesDecidedAreNotReplayedOlderOnesAre) {
   TemporaryFolder folder;
   auto database = storage::Database::open(folder.path());
   ASSERT_TRUE(database);
@@ -98,7 +103,9 @@ TEST(Upgrade, EventsThatOtherRulesDecidedAreNotReplayedButASnapshotIsTaken) {
   const std::string newer = R"({"journal_format":2,"rules":)" + std::to_string(scheduler::kRules + 1) + "}";
   set_row_0(*database, newer);
   EXPECT_NE(opened(*database).find("was written by a newer version"), std::string::npos);
-  set_row_0(*database, R"({"journal_format":2,"rules":)" + std::to_string(scheduler::kRules) + "}");
+  set_row_0(*database, R"({"journal_format":2,"rules":1})");
+  EXPECT_EQ(opened(*database), "opened");
+  EXPECT_EQ(row_0(*database), R"({"journal_format":2,"rules":)" + std::to_string(scheduler::kRules) + "}");
   Cluster cluster;
   Effects ignored;
   apply(cluster, event, ignored);

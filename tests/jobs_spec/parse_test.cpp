@@ -123,7 +123,7 @@ jobs:
                   "g.yaml:9: jobs.two.needs: no job is called \"won\"; there are: one, three, two",
                   "g.yaml:11: jobs.two.retry.limit: is -1, must be a whole number from 0 to 1000",
                   "g.yaml:12: jobs.two.retry.backof: is not known; did you mean `backoff`? Allowed: limit, "
-                  "backoff, factor",
+                  "backoff, factor, not_on",
                   "g.yaml:13: jobs.two.resources.memory: is \"16GB\", must be a size like 512MiB or 16GiB "
                   "from 0B to 1024TiB",
                   StartsWith("g.yaml:16: jobs.three.with.min_class: is 0, must be a whole number from 1"),
