@@ -84,6 +84,7 @@ Json to_json(wire::Status::Graph::Reader graph) {
   for (const auto job : graph.getJobs()) jobs.push_back(to_json(job));
   return {{"graph", graph.getId()},
           {"name", to_text(graph.getName())},
+          {"tenant", to_text(graph.getTenant())},
           {"state", to_text(graph.getState())},
           {"submitted_unix_ms", moment(graph.getSubmittedUnixMs())},
           {"ended_unix_ms", moment(graph.getEndedUnixMs())},
@@ -102,6 +103,8 @@ Json to_json(wire::Planned::Job::Reader job) {
 }
 
 Json to_json(wire::Node::Reader node) {
+  Json labels = Json::object();
+  for (const auto label : node.getLabels()) labels[to_text(label.getName())] = to_text(label.getValue());
   Json gpus = Json::array();
   for (const auto gpu : node.getGpus()) {
     gpus.push_back({{"uuid", to_text(gpu.getUuid())},
@@ -117,7 +120,9 @@ Json to_json(wire::Node::Reader node) {
           {"memory_bytes_free", node.getMemoryBytesFree()},
           {"gpus", std::move(gpus)},
           {"attempts", texts(node.getAttempts())},
-          {"last_seen_ms_ago", node.getLastSeenMsAgo()}};
+          {"last_seen_ms_ago", node.getLastSeenMsAgo()},
+          {"reason", to_text(node.getReason())},
+          {"labels", std::move(labels)}};
 }
 
 Json to_json(wire::Checkpoint::Reader checkpoint) {

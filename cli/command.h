@@ -18,6 +18,7 @@ inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;      // what was asked for failed
 inline constexpr int kWrongUsage = 2;  // wrong arguments, or a graph that is refused
 inline constexpr int kNotFound = 3;    // no such graph, job, attempt or file
+inline constexpr int kDenied = 4;      // the key may not do that
 inline constexpr int kUnreachable =
     5;  // no coordinator answers, or this machine refuses a file or port: try again later
 
@@ -26,6 +27,9 @@ int exit_code_of(const Error& error);
 struct Target {
   std::string coordinator;                   // endpoint; empty: read it from `state`/endpoint
   std::filesystem::path state = ".paddock";  // as `paddock dev --state`
+  std::filesystem::path key;                 // our secret key; empty: `state`/client.secret
+  std::string server_key;  // the coordinator's; empty: it stands below the endpoint in its file
+  bool plain = false;
 };
 
 struct Chosen {
@@ -33,7 +37,7 @@ struct Chosen {
   bool is_json = false;              // --output json: errors too
 };
 
-// --coordinator and --state.
+// --coordinator, --state, --key, --server-key and --plain.
 void add_target_options(CLI::App& command, Target& target);
 // --output text|json.
 void add_output_option(CLI::App& command, Chosen& chosen);
@@ -44,10 +48,16 @@ void add_plan(CLI::App& app, Chosen& chosen);
 void add_status(CLI::App& app, Chosen& chosen);
 void add_logs(CLI::App& app, Chosen& chosen);
 void add_cancel(CLI::App& app, Chosen& chosen);
+void add_why(CLI::App& app, Chosen& chosen);
+void add_retry(CLI::App& app, Chosen& chosen);
+void add_drain(CLI::App& app, Chosen& chosen);
+void add_resume(CLI::App& app, Chosen& chosen);
+void add_tenants(CLI::App& app, Chosen& chosen);
 void add_nodes(CLI::App& app, Chosen& chosen);
 void add_checkpoints(CLI::App& app, Chosen& chosen);
 void add_artifacts(CLI::App& app, Chosen& chosen);
 void add_recipes(CLI::App& app, Chosen& chosen);
 void add_schema(CLI::App& app, Chosen& chosen);
+void add_keys(CLI::App& app, Chosen& chosen);
 
 }  // namespace paddock::cli

@@ -1,7 +1,6 @@
 #include "cli/connection.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 namespace paddock::cli {
@@ -11,26 +10,14 @@ constexpr Millis kAnswerTime = std::chrono::seconds(5);
 constexpr Millis kPauseFirst{200};
 constexpr Millis kPauseMax = std::chrono::seconds(5);
 
-Result<std::string> endpoint_of(const Target& target) {
-  if (!target.coordinator.empty()) return target.coordinator;
-  const auto path = target.state / "endpoint";
-  std::ifstream file(path);
-  std::string endpoint;
-  if (!std::getline(file, endpoint) || endpoint.empty()) {
-    return fail(Code::kUnavailable, "no coordinator: " + path.string() +
-                                        " does not exist; start `paddock dev` here, or "
-                                        "name one with --coordinator tcp://HOST:PORT");
-  }
-  return endpoint;
-}
-
 }  // namespace
 
 Result<Connection> Connection::open(const Target& target) {
-  auto endpoint = endpoint_of(target);
-  if (!endpoint) return tl::unexpected<Error>(endpoint.error());
-  TRY_ASSIGN(wire::Client client, wire::Client::open(*endpoint), "connecting");
-  return Connection(target, *std::move(endpoint), std::move(client));
+  auto address = resolve(target);
+  if (!address) return tl::unexpected<Error>(address.error());
+  auto client = wire::Client::open(address->endpoint, address->security);
+  if (!client) return tl::unexpected<Error>(client.error());
+  return Connection(target, *std::move(address), *std::move(client));
 }
 
 Result<wire::Envelope> Connection::ask(wire::Message::Which expected, const Fill& fill) {
@@ -43,12 +30,14 @@ Result<wire::Envelope> Connection::ask(wire::Message::Which expected, const Fill
   if (!answer) {
     is_silent_ = answer.error().code == Code::kUnavailable && client_.counters().received == answered_before;
     if (!is_silent_) return answer;
-    return fail(Code::kUnavailable, "the coordinator at " + endpoint_ +
+    if (client_.obstacle() == wire::Obstacle::kHandshake)
+      return tl::unexpected<Error>(client_.describe_obstacle());
+    return fail(Code::kUnavailable, "the coordinator at " + address_.endpoint +
                                         " does not answer; is it running, and reachable from here?");
   }
   if (answer->message().which() != expected) {
-    return fail(Code::kCorrupt,
-                "the coordinator at " + endpoint_ + " answered something else; is it of another version?");
+    return fail(Code::kCorrupt, "the coordinator at " + address_.endpoint +
+                                    " answered something else; is it of another version?");
   }
   return answer;
 }
@@ -75,11 +64,11 @@ void Connection::pause(Millis time) {
 }
 
 void Connection::reopen_if_moved() {
-  const auto endpoint = endpoint_of(target_);
-  if (!endpoint || *endpoint == endpoint_) return;
-  auto client = wire::Client::open(*endpoint);
+  auto address = resolve(target_);
+  if (!address || *address == address_) return;
+  auto client = wire::Client::open(address->endpoint, address->security);
   if (!client) return;
-  endpoint_ = *endpoint;
+  address_ = *std::move(address);
   client_ = *std::move(client);
 }
 

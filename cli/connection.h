@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "cli/command.h"
+#include "cli/target.h"
 #include "wire/envelope.h"
 #include "wire/socket.h"
 
@@ -18,7 +19,8 @@ class Connection {
  public:
   using Fill = std::function<void(wire::Message::Builder)>;
 
-  // kUnavailable: no endpoint is given and none stands in the state folder. Does not wait for an answer yet.
+  // As resolve(): no endpoint is given and none stands in the state folder, or keys are missing. Does not wait for an
+  // answer yet.
   static Result<Connection> open(const Target& target);
 
   // Fills a message and waits for the answer of the kind `expected`.
@@ -33,12 +35,12 @@ class Connection {
   void pause(Millis time);
 
  private:
-  Connection(Target target, std::string endpoint, wire::Client client)
-      : target_(std::move(target)), endpoint_(std::move(endpoint)), client_(std::move(client)) {}
+  Connection(Target target, Address address, wire::Client client)
+      : target_(std::move(target)), address_(std::move(address)), client_(std::move(client)) {}
   void reopen_if_moved();
 
   Target target_;
-  std::string endpoint_;
+  Address address_;
   wire::Client client_;
   std::uint64_t last_request_ = 0;
   bool is_silent_ = false;  // nobody answered the last question; a refusal is an answer, whatever its code

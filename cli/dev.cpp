@@ -74,7 +74,7 @@ class Cluster {
         program_,          "coordinator",      "--state", folder(kCoordinator),
         "--store",         folder("store"),    "--bind",  options_.bind,
         "--endpoint-file", folder("endpoint"), "--log",   folder("coordinator.log"),
-        "--quiet"};
+        "--quiet",         "--plain"};
     if (!options_.lease.empty()) argv.insert(argv.end(), {"--lease", options_.lease});
     return children_.start(kCoordinator, argv, !options_.leaves_running);
   }
@@ -89,7 +89,7 @@ class Cluster {
         "--node",    name,        "--state",       folder(name),
         "--address", "127.0.0.1", "--cpus",        std::to_string(options_.cpus_per_worker),
         "--gpus",    gpus,        "--log",         folder(name + ".log"),
-        "--quiet"};
+        "--quiet",   "--plain"};
     if (!options_.memory_per_worker.empty())
       argv.insert(argv.end(), {"--memory", options_.memory_per_worker});
     if (!options_.runner.empty()) argv.insert(argv.end(), {"--runner", options_.runner});
@@ -209,7 +209,8 @@ void add_dev(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_option("--memory-per-worker", options->memory_per_worker,
                       "that each offers, like 8GiB; else what there is");
-  command->add_option("--bind", options->bind, "where the coordinator listens; port *: a free one")
+  command
+      ->add_option("--bind", options->bind, "where the coordinator listens, on loopback; port *: a free one")
       ->capture_default_str();
   command->add_option("--lease", options->lease, "how long a worker may go unheard, like 15s");
   command->add_option("--runner", options->runner,

@@ -26,6 +26,7 @@ struct Chunk {
   std::uint32_t attempt = 0;
   std::uint64_t offset = 0;
   std::string bytes;
+  std::uint64_t next = 0;  // where to ask next
   bool is_last = false;
 };
 
@@ -45,7 +46,7 @@ class LogReader {
       if (chunk->attempt != 0) {
         attempt_ = chunk->attempt;  // stay with it, even when a newer one starts
         print(*chunk);
-        offset_ = std::max(offset_, chunk->offset + chunk->bytes.size());
+        offset_ = std::max(offset_, chunk->next);
       }
       if (!options_.follows && (chunk->bytes.empty() || chunk->is_last)) {
         if (chunk->attempt == 0) std::cerr << "paddock: " << options_.job << " has not started" << std::endl;
@@ -76,7 +77,8 @@ class LogReader {
     const auto chunk = answer->message().getLogChunk();
     const auto bytes = chunk.getBytes();
     return Chunk{chunk.getAttempt(), chunk.getOffset(),
-                 std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size()), chunk.getEnded()};
+                 std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size()),
+                 std::max(chunk.getNext(), chunk.getOffset() + bytes.size()), chunk.getEnded()};
   }
 
   void print(const Chunk& chunk) {

@@ -7,6 +7,8 @@
 #include <iostream>
 #include <memory>
 
+#include "base/ids.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -31,6 +33,15 @@ const CLI::Validator kSize(
       return spec::parse_size(text) ? "" : text + " is not a size like 512MiB or 16GiB";
     },
     "SIZE");
+
+const CLI::Validator kLabel(
+    [](std::string& text) {
+      const std::size_t equals = text.find('=');
+      const bool is_label = equals != std::string::npos && is_name(text.substr(0, equals)) &&
+                            text.size() - equals <= limits::kNameBytesMax;
+      return is_label ? "" : text + " is not a label like rack=r1";
+    },
+    "NAME=VALUE");
 
 struct LogOptions {
   std::filesystem::path file;
@@ -64,6 +75,8 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
     std::string lease;
     std::string lease_margin;
     std::string log_bytes_max;
+    std::string keep_ended;
+    std::string reserve;
   };
   auto given = std::make_shared<Arguments>();
   auto& options = given->options;
@@ -75,6 +88,10 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
   command->add_option("--store", options.store, "folder that all nodes see under the same path")
       ->capture_default_str();
   command->add_option("--bind", options.bind, "where it listens; port *: a free one")->capture_default_str();
+  command->add_option("--key", options.key, "its secret key, as `paddock keys new coordinator` makes it");
+  command->add_option("--allow", options.allow, "whose keys it answers to, as `paddock keys allow` keeps it");
+  command->add_flag("--plain", options.plain,
+                    "without keys: unencrypted, open to all on this machine, loopback only");
   command->add_option("--endpoint-file", options.endpoint_file,
                       "written once it takes requests: its endpoint");
   command->add_option("--lease", given->lease, "how long a worker may go unheard before its ranks end")
@@ -83,20 +100,38 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
   command->add_option("--lease-margin", given->lease_margin, "added to it until the node counts as lost")
       ->check(kDuration)
       ->default_str(spec::format_duration(options.lease_margin));
+  command
+      ->add_option("--disk-reserve", given->reserve,
+                   "kept free for what was accepted before its disk filled up")
+      ->check(kSize)
+      ->default_str(spec::format_size({options.disk_reserve_bytes}));
   command->add_option("--log-bytes-max", given->log_bytes_max, "of one rank's output that are kept")
       ->check(kSize)
       ->default_str(spec::format_size({options.log_bytes_max}));
+  command
+      ->add_option("--keep-ended", given->keep_ended,
+                   "how long ended graphs stay in memory, not only in the archive")
+      ->check(kDuration)
+      ->default_str(spec::format_duration(options.keep_ended));
+  command
+      ->add_option("--ended-jobs-max", options.ended_jobs_max,
+                   "of ended graphs in memory; beyond it the oldest go to the archive")
+      ->capture_default_str();
   add_log_options(*command, given->log);
   command->callback([given, &chosen] {
     chosen.run = [given]() -> Result<int> {
       coordinator::CoordinatorOptions& chosen_options = given->options;
       make_absolute(chosen_options.state);
       make_absolute(chosen_options.store);
+      make_absolute(chosen_options.key);
+      make_absolute(chosen_options.allow);
       if (const auto lease = spec::parse_duration(given->lease)) chosen_options.lease = *lease;
       if (const auto margin = spec::parse_duration(given->lease_margin))
         chosen_options.lease_margin = *margin;
+      if (const auto size = spec::parse_size(given->reserve)) chosen_options.disk_reserve_bytes = size->bytes;
       if (const auto size = spec::parse_size(given->log_bytes_max))
         chosen_options.log_bytes_max = size->bytes;
+      if (const auto time = spec::parse_duration(given->keep_ended)) chosen_options.keep_ended = *time;
       TRY_ASSIGN(const Log log, open_log(given->log), "coordinator");
       TRY(coordinator::run_coordinator(chosen_options, log), "coordinator");
       return kDone;
@@ -110,13 +145,18 @@ void add_worker(CLI::App& app, Chosen& chosen) {
     LogOptions log;
     std::uint32_t cpus = 0;
     std::string memory;
+    std::string log_spool;
     std::string stop_grace;
+    std::vector<std::string> labels;
   };
   auto given = std::make_shared<Arguments>();
   auto& options = given->options;
   options.state = ".paddock/worker";
   CLI::App* command = app.add_subcommand("worker", "the daemon that runs jobs: one a machine");
   command->add_option("--coordinator", options.coordinator, "where it listens: tcp://HOST:PORT")->required();
+  command->add_option("--key", options.key, "its secret key, as `paddock keys new` makes it");
+  command->add_option("--server-key", options.server_key, "the coordinator's public key, or a file with it");
+  command->add_flag("--plain", options.plain, "without keys: to a coordinator on this machine that has none");
   command->add_option("--node", options.node, "its name in the cluster; without it the host's name");
   command->add_option("--address", options.address,
                       "where other nodes reach it; without it what faces the coordinator");
@@ -135,6 +175,13 @@ void add_worker(CLI::App& app, Chosen& chosen) {
                    "how long ranks may save when this worker is asked to stop")
       ->check(kDuration)
       ->default_str(spec::format_duration(options.stop_grace));
+  command->add_option("--log-spool", given->log_spool, "of each rank's output that is kept here, sent or not")
+      ->check(kSize)
+      ->default_str(spec::format_size({options.log_spool_bytes}));
+  command
+      ->add_option("--label", given->labels,
+                   "what jobs may ask for or avoid, like rack=r1; may be given again")
+      ->check(kLabel);
   command->add_option("--attempts-kept", options.attempts_kept, "ended attempts whose logs are kept")
       ->capture_default_str();
   add_log_options(*command, given->log);
@@ -144,7 +191,11 @@ void add_worker(CLI::App& app, Chosen& chosen) {
       make_absolute(chosen_options.state);
       make_absolute(chosen_options.runner);
       if (given->cpus > 0) chosen_options.cpus = given->cpus;
+      for (const std::string& label : given->labels)
+        chosen_options.labels[label.substr(0, label.find('='))] = label.substr(label.find('=') + 1);
       if (const auto memory = spec::parse_size(given->memory)) chosen_options.memory_bytes = memory->bytes;
+      if (const auto spool = spec::parse_size(given->log_spool))
+        chosen_options.log_spool_bytes = spool->bytes;
       if (const auto grace = spec::parse_duration(given->stop_grace)) chosen_options.stop_grace = *grace;
       TRY_ASSIGN(const Log log, open_log(given->log), "worker");
       TRY(worker::run_worker(chosen_options, log), "worker");
@@ -169,7 +220,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", PADDOCK_VERSION);
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 5 no coordinator answers, or a file or port "
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 no coordinator answers, or "
+      "a file or port "
       "is not to be had.");
   Chosen chosen;
   add_dev(app, chosen);
@@ -180,11 +232,17 @@ int run(int argc, char** argv) {
   add_status(app, chosen);
   add_logs(app, chosen);
   add_cancel(app, chosen);
+  add_why(app, chosen);
+  add_retry(app, chosen);
   add_nodes(app, chosen);
+  add_drain(app, chosen);
+  add_resume(app, chosen);
+  add_tenants(app, chosen);
   add_checkpoints(app, chosen);
   add_artifacts(app, chosen);
   add_recipes(app, chosen);
   add_schema(app, chosen);
+  add_keys(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -20,11 +20,14 @@ Result<int> nodes(const Target& target, bool is_json) {
   if (!answer) return tl::unexpected<Error>(answer.error());
   Json list = Json::array();
   std::vector<Row> rows;
+  std::string reasons;
   for (const auto node : answer->message().getNodes()) {
     list.push_back(to_json(node));
     std::string attempts;
     for (const auto attempt : node.getAttempts())
       attempts += (attempts.empty() ? "" : " ") + to_text(attempt);
+    const std::string reason = to_text(node.getReason());
+    if (!reason.empty()) reasons += plain(reason) + "\n";
     rows.push_back({to_text(node.getName()), to_text(node.getState()), to_text(node.getAddress()),
                     of(node.getCpusFree(), node.getCpus()),
                     show_bytes(node.getMemoryBytesFree()) + " of " + show_bytes(node.getMemoryBytes()),
@@ -36,7 +39,8 @@ Result<int> nodes(const Target& target, bool is_json) {
   else if (rows.empty())
     print_text("no worker has joined yet\n");
   else
-    print_text(table({"NODE", "STATE", "ADDRESS", "CPUS FREE", "MEMORY FREE", "GPUS", "SEEN", "RUNS"}, rows));
+    print_text(table({"NODE", "STATE", "ADDRESS", "CPUS FREE", "MEMORY FREE", "GPUS", "SEEN", "RUNS"}, rows) +
+               reasons);
   return kDone;
 }
 

@@ -15,6 +15,7 @@ struct Options {
   Target target;
   std::string file;
   bool is_verbose = false;
+  bool has_no_cache = false;
 };
 
 std::string joined(const Json& names) {
@@ -38,6 +39,7 @@ Result<int> plan(const Options& options, bool is_json) {
     auto submission = message.initPlan();
     submission.setSpec(file->text);
     submission.setFile(file->name);
+    submission.setNoCache(options.has_no_cache);
   });
   if (!answer) return tl::unexpected<Error>(answer.error());
   Json jobs = Json::array();
@@ -73,6 +75,7 @@ void add_plan(CLI::App& app, Chosen& chosen) {
   CLI::App* command = app.add_subcommand("plan", "shows what would run and where, without running it");
   command->add_option("FILE", options->file, "the graph, YAML or JSON; - for standard input")->required();
   command->add_flag("-v,--verbose", options->is_verbose, "says what follows from the options of trainings");
+  command->add_flag("--no-cache", options->has_no_cache, "as submit --no-cache would");
   add_target_options(*command, options->target);
   add_output_option(*command, chosen);
   command->callback(

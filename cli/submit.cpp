@@ -1,6 +1,5 @@
 #include <iostream>
 #include <memory>
-#include <random>
 
 #include "cli/answers.h"
 #include "cli/command.h"
@@ -8,6 +7,7 @@
 #include "cli/live_view.h"
 #include "cli/output.h"
 #include "cli/spec_file.h"
+#include "cli/token.h"
 
 namespace paddock::cli {
 namespace {
@@ -16,15 +16,8 @@ struct Options {
   Target target;
   std::string file;
   bool waits = false;
+  bool has_no_cache = false;
 };
-
-// By which the coordinator recognises a submission that is sent twice.
-std::string draw_token() {
-  std::random_device device;
-  std::string token;
-  for (int i = 0; i < 32; ++i) token += "0123456789abcdef"[device() % 16];
-  return token;
-}
 
 Result<int> submit(const Options& options, bool is_json) {
   auto file = read_spec_file(options.file);
@@ -37,6 +30,7 @@ Result<int> submit(const Options& options, bool is_json) {
     submission.setSpec(file->text);
     submission.setFile(file->name);
     submission.setToken(token);
+    submission.setNoCache(options.has_no_cache);
   };
   const auto answer = options.waits ? connection->ask_until_answered(wire::Message::SUBMITTED, fill)
                                     : connection->ask(wire::Message::SUBMITTED, fill);
@@ -63,6 +57,8 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   command->add_option("FILE", options->file, "the graph, YAML or JSON; - for standard input")->required();
   command->add_flag("--wait", options->waits,
                     "shows progress until it has ended; exit code 0 only if it succeeded");
+  command->add_flag("--no-cache", options->has_no_cache,
+                    "runs every job, though its result may be there already");
   add_target_options(*command, options->target);
   add_output_option(*command, chosen);
   command->callback(

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/check.h"
+#include "scheduler/cordon.h"
 #include "scheduler/explain.h"
 
 namespace paddock::coordinator {
@@ -63,9 +65,17 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
   for (unsigned i = 0; i < attempts.size(); ++i) write_attempt(attempts[i], job.attempts[i]);
 }
 
+const char* state_of(const scheduler::Node& node) {
+  if (!node.is_ready) return "lost";
+  if (!node.cordon) return "ready";
+  if (!node.cordon->is_drain) return "cordoned";
+  return node.attempts.empty() ? "drained" : "draining";
+}
+
 void write_graph(wire::Status::Graph::Builder to, const Graph& graph) {
   to.setId(graph.id.value);
   to.setName(graph.name);
+  to.setTenant(graph.tenant);
   to.setState(text(scheduler::name_of(graph.state)));
   to.setSubmittedUnixMs(graph.submitted.unix_ms);
   to.setEndedUnixMs(graph.ended.unix_ms);
@@ -81,16 +91,24 @@ std::string shown(const scheduler::AttemptKey& attempt) {
   return run_name(attempt.job) + "#" + std::to_string(attempt.number);
 }
 
-bool write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
-                  Instant now) {
-  if (id == GraphId{0}) {
-    auto graphs = status.initGraphs(static_cast<unsigned>(cluster.graphs.size()));
-    unsigned index = 0;
-    for (const auto& [graph_id, graph] : cluster.graphs) write_graph(graphs[index++], graph);
-    return true;
+void write_graphs(wire::Status::Builder status, const Cluster& cluster, const std::vector<Graph>& archived,
+                  const std::function<bool(const Graph&)>& is_shown) {
+  std::vector<const Graph*> all;
+  for (const Graph& graph : archived) {
+    if (is_shown(graph)) all.push_back(&graph);
   }
+  for (const auto& [id, graph] : cluster.graphs) {
+    if (is_shown(graph)) all.push_back(&graph);
+  }
+  std::ranges::sort(all, {}, [](const Graph* graph) { return graph->id; });
+  auto graphs = status.initGraphs(static_cast<unsigned>(all.size()));
+  for (unsigned i = 0; i < graphs.size(); ++i) write_graph(graphs[i], *all[i]);
+}
+
+void write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
+                  Instant now) {
   const Graph* graph = scheduler::find_graph(cluster, id);
-  if (graph == nullptr) return false;
+  PADDOCK_REQUIRE(graph != nullptr, id);
   auto to = status.initGraphs(1)[0];
   write_graph(to, *graph);
   std::vector<const Job*> in_order(graph->jobs.size());
@@ -99,7 +117,6 @@ bool write_status(wire::Status::Builder status, const Cluster& cluster, GraphId 
   for (unsigned i = 0; i < jobs.size(); ++i) {
     write_job(jobs[i], cluster, JobKey{id, in_order[i]->request.name}, *in_order[i], progress, now);
   }
-  return true;
 }
 
 void write_nodes(wire::Message::Builder message, const Cluster& cluster, Instant now, Millis lease) {
@@ -109,7 +126,14 @@ void write_nodes(wire::Message::Builder message, const Cluster& cluster, Instant
     auto to = nodes[index++];
     to.setName(name.value);
     to.setAddress(node.address);
-    to.setState(node.is_ready ? "ready" : "lost");
+    to.setState(state_of(node));
+    to.setReason(scheduler::why_cordoned(node));
+    auto labels = to.initLabels(static_cast<unsigned>(node.offer.labels.size()));
+    unsigned label = 0;
+    for (const auto& [label_name, value] : node.offer.labels) {
+      labels[label].setName(label_name);
+      labels[label++].setValue(value);
+    }
     to.setCpus(node.offer.cpus);
     to.setCpusFree(static_cast<std::uint32_t>(node.free.cpus));
     to.setMemoryBytes(node.offer.memory_bytes);
@@ -148,7 +172,7 @@ bool write_start(wire::Message::Builder message, const Cluster& cluster, const N
   for (unsigned i = 0; i < command.size(); ++i) command.set(i, job.launch.command[i]);
   start.setSpec(job.launch.options);
   start.setDirectory(job.launch.directory);
-  start.setWorldSize(job.request.resources.world_size());
+  start.setWorldSize(static_cast<std::uint32_t>(attempt.ranks.size()));
   start.setMasterAddress(cluster.nodes.at(attempt.ranks.front().node).address);
   start.setMasterPort(attempt.master_port);
   start.setGraceMs(static_cast<std::uint32_t>(job.request.grace.count()));

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "scheduler/cluster.h"
 #include "wire/envelope.h"
@@ -24,8 +26,13 @@ std::string shown(const scheduler::AttemptKey& attempt);
 // The last progress report of rank 0 of a job's newest attempt, JSON.
 using Progress = std::map<JobKey, std::string>;
 
-// One graph with its jobs, or with id 0 all graphs without. False: there is no such graph.
-bool write_status(wire::Status::Builder status, const scheduler::Cluster& cluster, GraphId id,
+// All graphs that are to be shown, those of the archive and those of the cluster, by number and without jobs.
+void write_graphs(wire::Status::Builder status, const scheduler::Cluster& cluster,
+                  const std::vector<scheduler::Graph>& archived,
+                  const std::function<bool(const scheduler::Graph&)>& is_shown);
+
+// One graph, which must be there, with its jobs.
+void write_status(wire::Status::Builder status, const scheduler::Cluster& cluster, GraphId id,
                   const Progress& progress, Instant now);
 
 // `lease`: what a heartbeat adds to its own moment, so that lease_until says when it came.

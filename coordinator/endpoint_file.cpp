@@ -3,13 +3,17 @@
 #include <fstream>
 #include <system_error>
 
+#include "wire/keys.h"
+
 namespace paddock::coordinator {
 
-Result<void> write_endpoint(const std::filesystem::path& file, const std::string& endpoint) {
+Result<void> write_endpoint(const std::filesystem::path& file, const std::string& endpoint,
+                            const std::string& public_key) {
   const std::filesystem::path temporary = file.string() + ".new";
   {
     std::ofstream out(temporary, std::ios::trunc);
     out << endpoint << '\n';
+    if (!public_key.empty()) out << wire::public_line({"coordinator", public_key}) << '\n';
     out.close();
     if (!out) return fail(Code::kUnavailable, "writing " + temporary.string() + " failed");
   }

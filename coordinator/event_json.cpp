@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "coordinator/fields.h"
+#include "scheduler/edges.h"
 
 namespace paddock::coordinator {
 namespace {
@@ -39,19 +40,48 @@ Artifacts read_artifacts(Fields& fields) {
 }
 
 json job_json(const JobRequest& job) {
-  return {{"name", job.name.value},
-          {"kind", job.kind},
-          {"needs", names_of(job.needs)},
-          {"nodes", job.resources.nodes},
-          {"ranks_per_node", job.resources.ranks_per_node},
-          {"gpus_per_rank", job.resources.gpus_per_rank},
-          {"cpus_per_rank", job.resources.cpus_per_rank},
-          {"memory_bytes_per_rank", job.resources.memory_bytes_per_rank},
-          {"retry_limit", job.retry.limit},
-          {"retry_backoff_ms", job.retry.backoff.count()},
-          {"retry_factor_permille", job.retry.factor_permille},
-          {"grace_ms", job.grace.count()},
-          {"spec", job.spec}};
+  json record{{"name", job.name.value},
+              {"kind", job.kind},
+              {"needs", names_of(job.needs)},
+              {"nodes", job.resources.nodes},
+              {"ranks_per_node", job.resources.ranks_per_node},
+              {"gpus_per_rank", job.resources.gpus_per_rank},
+              {"cpus_per_rank", job.resources.cpus_per_rank},
+              {"memory_bytes_per_rank", job.resources.memory_bytes_per_rank},
+              {"retry_limit", job.retry.limit},
+              {"retry_backoff_ms", job.retry.backoff.count()},
+              {"retry_factor_permille", job.retry.factor_permille},
+              {"grace_ms", job.grace.count()},
+              {"spec", job.spec}};
+  // Fields of later versions are written only where they say something, so that a large graph stays small.
+  for (const auto& [need, on] : job.on) record["on"][need.value] = name_of(on);
+  if (job.time_limit > Millis(0)) record["time_limit_ms"] = job.time_limit.count();
+  if (job.is_preemptible) record["preemptible"] = true;
+  if (job.retry.not_on != RetryRule().not_on) record["retry_not_on"] = job.retry.not_on;
+  const Request& asked = job.resources;
+  if (asked.nodes_min > 0) record["nodes_min"] = asked.nodes_min;
+  if (!asked.gpu_model.empty()) record["gpu_model"] = asked.gpu_model;
+  if (asked.gpu_memory_bytes > 0) record["gpu_memory_bytes"] = asked.gpu_memory_bytes;
+  if (!asked.labels.empty()) record["labels"] = asked.labels;
+  if (!asked.avoid.empty()) record["avoid"] = asked.avoid;
+  if (!asked.apart.empty()) record["apart"] = asked.apart;
+  return record;
+}
+
+void read_labels(Fields& fields, const char* key, Labels& labels) {
+  fields.read_map_if_there(key,
+                           [&](const std::string& name, const std::string& value) { labels[name] = value; });
+}
+
+void read_edges(Fields& fields, std::map<JobName, On>& edges) {
+  fields.read_map_if_there("on", [&](const std::string& need, const std::string& text) {
+    for (const On on : {On::kSuccess, On::kFailure, On::kAlways}) {
+      if (name_of(on) != text) continue;
+      edges[JobName{need}] = on;
+      return;
+    }
+    fields.complain("an edge is '" + text + "', which is not known; a newer version wrote it");
+  });
 }
 
 void read_job(Fields& fields, JobRequest& job) {
@@ -68,6 +98,17 @@ void read_job(Fields& fields, JobRequest& job) {
   fields.read("retry_factor_permille", job.retry.factor_permille);
   fields.read("grace_ms", job.grace);
   fields.read("spec", job.spec);
+  read_edges(fields, job.on);
+  fields.read_if_there("time_limit_ms", job.time_limit);
+  fields.read_if_there("preemptible", job.is_preemptible);
+  fields.read_if_there("retry_not_on", job.retry.not_on);
+  Request& asked = job.resources;
+  fields.read_if_there("nodes_min", asked.nodes_min);
+  fields.read_if_there("gpu_model", asked.gpu_model);
+  fields.read_if_there("gpu_memory_bytes", asked.gpu_memory_bytes);
+  read_labels(fields, "labels", asked.labels);
+  read_labels(fields, "avoid", asked.avoid);
+  fields.read_if_there("apart", asked.apart);
 }
 
 // One pair of functions an event: its fields written and read. The type's name stands in name_of_type()
@@ -75,14 +116,30 @@ void read_job(Fields& fields, JobRequest& job) {
 json write(const GraphSubmitted& event) {
   json jobs = json::array();
   for (const JobRequest& job : event.jobs) jobs.push_back(job_json(job));
-  return {
-      {"name", event.name}, {"priority", event.priority}, {"token", event.token}, {"jobs", std::move(jobs)}};
+  json record{{"name", event.name},
+              {"tenant", event.tenant},
+              {"priority", event.priority},
+              {"token", event.token},
+              {"jobs", std::move(jobs)}};
+  if (event.retry_of != GraphId()) record["retry_of"] = event.retry_of.value;
+  for (const auto& [name, artifacts] : event.done) record["done"][name.value] = artifacts_json(artifacts);
+  return record;
 }
 void read(Fields& fields, GraphSubmitted& event) {
   fields.read("name", event.name);
+  fields.read_if_there("tenant", event.tenant);
   fields.read("priority", event.priority);
   fields.read("token", event.token);
   fields.read_list("jobs", event.jobs, read_job);
+  fields.read_if_there("retry_of", event.retry_of);
+  if (!fields.json().is_object() || !fields.json().contains("done")) return;
+  fields.read_object("done", [&](Fields& done) {
+    if (!done.json().is_object()) return;
+    for (const auto& [name, unused] : done.json().items()) {
+      done.read_object(name.c_str(),
+                       [&](Fields& artifacts) { event.done[JobName{name}] = read_artifacts(artifacts); });
+    }
+  });
 }
 
 json write(const GraphCancelled& event) {
@@ -137,10 +194,12 @@ json write(const NodeJoined& event) {
   for (const Gpu& gpu : event.offer.gpus) {
     gpus.push_back({{"uuid", gpu.uuid}, {"model", gpu.model}, {"memory_bytes", gpu.memory_bytes}});
   }
-  return {
+  json record{
       {"node", event.node.value},   {"incarnation", event.incarnation},         {"address", event.address},
       {"cpus", event.offer.cpus},   {"memory_bytes", event.offer.memory_bytes}, {"gpus", std::move(gpus)},
       {"ports", event.offer.ports}, {"lease_until", event.lease_until.ms}};
+  if (!event.offer.labels.empty()) record["labels"] = event.offer.labels;
+  return record;
 }
 void read(Fields& fields, NodeJoined& event) {
   fields.read("node", event.node);
@@ -154,6 +213,7 @@ void read(Fields& fields, NodeJoined& event) {
     each.read("memory_bytes", gpu.memory_bytes);
   });
   fields.read("ports", event.offer.ports);
+  read_labels(fields, "labels", event.offer.labels);
   fields.read("lease_until", event.lease_until);
 }
 
@@ -255,17 +315,85 @@ void read(Fields& fields, CheckpointRecorded& event) {
 }
 
 json write(const CoordinatorStarted& event) {
-  return {{"lease_until", event.lease_until.ms}};
+  return {{"lease_until", event.lease_until.ms}, {"rules", event.rules}};
 }
 void read(Fields& fields, CoordinatorStarted& event) {
   fields.read("lease_until", event.lease_until);
+  event.rules = 1;
+  fields.read_if_there("rules", event.rules);
+}
+
+json write(const JobSkipped& event) {
+  return {{"graph", event.job.graph.value}, {"job", event.job.job.value}, {"reason", event.reason}};
+}
+void read(Fields& fields, JobSkipped& event) {
+  fields.read("graph", event.job.graph);
+  fields.read("job", event.job.job);
+  fields.read("reason", event.reason);
+}
+
+json write(const TimeLimitReached& event) {
+  return {{"fence", event.fence.value}};
+}
+void read(Fields& fields, TimeLimitReached& event) {
+  fields.read("fence", event.fence);
+}
+
+json write(const GraphsArchived& event) {
+  json graphs = json::array();
+  for (const GraphId id : event.graphs) graphs.push_back(id.value);
+  return {{"graphs", std::move(graphs)}};
+}
+void read(Fields& fields, GraphsArchived& event) {
+  fields.read("graphs", event.graphs);
+}
+
+json write(const NodeDrained& event) {
+  return {{"node", event.node.value}, {"reason", event.reason}, {"ends_at", event.ends_at.ms}};
+}
+void read(Fields& fields, NodeDrained& event) {
+  fields.read("node", event.node);
+  fields.read("reason", event.reason);
+  fields.read("ends_at", event.ends_at);
+}
+
+json write(const NodeResumed& event) {
+  return {{"node", event.node.value}};
+}
+void read(Fields& fields, NodeResumed& event) {
+  fields.read("node", event.node);
+}
+
+json write(const CordonEnded& event) {
+  return {{"node", event.node.value}};
+}
+void read(Fields& fields, CordonEnded& event) {
+  fields.read("node", event.node);
+}
+
+json write(const TenantSet& event) {
+  return {{"tenant", event.tenant},
+          {"weight_permille", event.weight_permille},
+          {"cpus", event.quota.cpus},
+          {"gpus", event.quota.gpus},
+          {"memory_bytes", event.quota.memory_bytes}};
+}
+void read(Fields& fields, TenantSet& event) {
+  fields.read("tenant", event.tenant);
+  fields.read("weight_permille", event.weight_permille);
+  fields.read("cpus", event.quota.cpus);
+  fields.read("gpus", event.quota.gpus);
+  fields.read("memory_bytes", event.quota.memory_bytes);
 }
 
 // By index in scheduler::What.
 constexpr std::array kTypes{
-    "graph_submitted", "graph_cancelled",  "job_prepared",      "job_refused",         "node_joined",
-    "node_seen",       "node_left",        "node_lost",         "backoff_ended",       "rank_started",
-    "rank_ended",      "failure_reported", "artifact_recorded", "checkpoint_recorded", "coordinator_started"};
+    "graph_submitted",    "graph_cancelled",     "job_prepared",        "job_refused",
+    "node_joined",        "node_seen",           "node_left",           "node_lost",
+    "backoff_ended",      "rank_started",        "rank_ended",          "failure_reported",
+    "artifact_recorded",  "checkpoint_recorded", "coordinator_started", "job_skipped",
+    "time_limit_reached", "graphs_archived",     "node_drained",        "node_resumed",
+    "cordon_ended",       "tenant_set"};
 static_assert(kTypes.size() == std::variant_size_v<What>);
 
 template <std::size_t... I>

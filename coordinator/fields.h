@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,25 @@ class Fields {
     if (!json_.is_object() || found == json_.end())
       return complain(std::string("field ") + key + " is missing");
     if (!take(*found, to)) complain(std::string("field ") + key + " has the wrong type");
+  }
+
+  // As read(), but a record without the field, which an older version wrote, leaves `to` as it is.
+  template <typename T>
+  void read_if_there(const char* key, T& to) {
+    if (json_.is_object() && json_.contains(key)) read(key, to);
+  }
+
+  // `each(key, text)` for every entry of the map of texts `key`, if it is there.
+  template <typename Each>
+  void read_map_if_there(const char* key, Each each) {
+    const auto found = json_.find(key);
+    if (!json_.is_object() || found == json_.end()) return;
+    if (!found->is_object()) return complain(std::string("field ") + key + " is no map");
+    for (const auto& [name, value] : found->items()) {
+      if (!value.is_string())
+        return complain(std::string("field ") + key + "." + name + " has the wrong type");
+      each(name, value.template get<std::string>());
+    }
   }
 
   // Every element of the list `key` is an object that `each(Fields&, T&)` reads.
@@ -94,6 +114,13 @@ class Fields {
     const bool is_number = take(from, ms);
     to = Millis(ms);
     return is_number;
+  }
+  template <typename T>
+  bool take(const nlohmann::json& from, std::set<T>& to) {
+    std::vector<T> list;
+    if (!take(from, list)) return false;
+    to = std::set<T>(list.begin(), list.end());
+    return true;
   }
   template <typename T>
   bool take(const nlohmann::json& from, std::vector<T>& to) {

@@ -40,6 +40,7 @@ std::filesystem::path LogStore::path_of(const LogKey& key) const {
 }
 
 Result<void> LogStore::write(const LogKey& key, std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (auto room = room_.check(); !room) return room;
   if (offset >= bytes_max_) return {};
   bytes = bytes.first(std::min<std::size_t>(bytes.size(), bytes_max_ - offset));
   if (bytes.empty()) return {};
@@ -59,6 +60,11 @@ Result<void> LogStore::write(const LogKey& key, std::uint64_t offset, std::span<
   return {};
 }
 
+std::uint64_t LogStore::size(const LogKey& key) const {
+  struct stat status {};
+  return ::stat(path_of(key).c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
 Result<LogStore::Piece> LogStore::read(const LogKey& key, std::uint64_t offset) const {
   const auto path = path_of(key);
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -70,7 +76,12 @@ Result<LogStore::Piece> LogStore::read(const LogKey& key, std::uint64_t offset) 
   if (::fstat(file.get(), &status) != 0) return refused(path, errno);
   Piece piece;
   piece.file_bytes = static_cast<std::uint64_t>(status.st_size);
+  piece.next = std::max(offset, piece.file_bytes);
   if (offset >= piece.file_bytes) return piece;
+  const off_t data =
+      ::lseek(file.get(), static_cast<off_t>(offset), SEEK_DATA);  // beyond a hole, if it is in one
+  if (data < 0) return piece;                                      // nothing but a hole up to the end
+  offset = static_cast<std::uint64_t>(data);
   piece.bytes.resize(std::min<std::uint64_t>(piece.file_bytes - offset, limits::kLogChunkBytesMax));
   std::size_t done = 0;
   while (done < piece.bytes.size()) {
@@ -82,6 +93,8 @@ Result<LogStore::Piece> LogStore::read(const LogKey& key, std::uint64_t offset) 
     done += static_cast<std::size_t>(count);
   }
   piece.bytes.resize(done);
+  piece.next = offset + done;
+  std::erase(piece.bytes, '\0');  // the edges of a hole: file systems keep whole blocks
   return piece;
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/prepare.h"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -49,11 +50,24 @@ Result<json> resolve(const spec::JobKind& kind, const json& with, const std::str
 }
 
 Result<std::string> stage_key(const spec::JobKind& kind, const spec::JobSpec& job, const Values& values) {
-  if (!kind.is_cacheable || !values.all_hashed) return std::string();
+  if (!kind.is_cacheable || !job.cache || !values.all_hashed) return std::string();
   TRY_ASSIGN(const json by_hash, spec::substitute(job.with, values.hashes), "job " + job.name);
   TRY_ASSIGN(const json options, resolve(kind, by_hash, job.name), "making the stage key");
   json identity{{"kind", kind.name}, {"format_version", kind.format_version}, {"with", options}};
   return storage::xxh3_hex(identity.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+// The part of its `if` that does not hold.
+std::optional<std::string> broken_condition(const spec::JobSpec& job, const Made& made) {
+  const auto is_made = [&](const std::string& text) {
+    const auto reference = spec::condition_reference(text);
+    const auto artifacts = reference ? made.find(reference->job) : made.end();
+    return artifacts != made.end() && artifacts->second.contains(reference->artifact);
+  };
+  const spec::Condition& condition = job.condition;
+  if (condition.made && !is_made(*condition.made)) return "made " + *condition.made;
+  if (condition.not_made && is_made(*condition.not_made)) return "not_made " + *condition.not_made;
+  return std::nullopt;
 }
 
 bool all_exist(const scheduler::Artifacts& artifacts) {
@@ -102,6 +116,8 @@ scheduler::What prepare_job(const scheduler::Cluster& cluster, const JobKey& key
   Made made;
   for (const JobName& need : job->request.needs) made[need.value] = graph->jobs.at(need).artifacts;
   const auto own = store / "graphs" / std::to_string(key.graph.value) / key.job.value;
+  if (const auto broken = broken_condition(*spec, made))
+    return scheduler::JobSkipped{key, "its condition does not hold: " + *broken};
   auto preparation = prepare(*spec, made, cluster.stages, store, own);
   if (!preparation) return refused(preparation.error());
   return scheduler::JobPrepared{key, std::move(preparation->launch), preparation->is_cached,

@@ -3,7 +3,7 @@
 //
 // The stage key is the hash of canonical JSON of {kind, format version, options with every reference replaced
 // by the artifact's hash} and, where it changes the result, the number of ranks: equal keys are equal work. A
-// job whose kind is not a function of its options, or that refers to an artifact without a hash, has none and
+// job that wants no cache, whose kind is not a function of its options, or that refers to an artifact without a hash, has none and
 // is never shared. Files that options name by path alone are taken by that path, not by what they hold.
 // Threads: pure functions, but for asking the store whether cached artifacts are still there.
 #pragma once

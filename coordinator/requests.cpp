@@ -26,6 +26,25 @@ Error no_job(std::uint64_t id, const std::string& job) {
   return Error{Code::kNotFound, "graph " + std::to_string(id) + " has no job " + job};
 }
 
+// Whoever's key is of a tenant submits for that tenant. A file that names no tenant has the default's.
+Result<void> charge(spec::GraphSpec& graph, const std::string& tenant) {
+  if (tenant.empty() || graph.tenant == tenant) return {};
+  if (graph.tenant != spec::GraphSpec().tenant) {
+    return fail(Code::kDenied, "it is to be charged to tenant " + graph.tenant +
+                                   ", but this key submits for " + tenant + ": leave `tenant` out");
+  }
+  graph.tenant = tenant;
+  return {};
+}
+
+Result<spec::GraphSpec> read_graph(wire::Submit::Reader request) {
+  auto graph = spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile()));
+  if (graph && request.getNoCache()) {
+    for (spec::JobSpec& job : graph->jobs) job.cache = false;
+  }
+  return graph;
+}
+
 // When the folder was last written to; 0: it cannot be asked.
 std::int64_t modified_unix_ms(const std::filesystem::path& path) {
   struct stat status {};
@@ -87,8 +106,7 @@ std::string placement_of(const spec::JobSpec& job, const scheduler::Cluster& clu
 
 }  // namespace
 
-bool Requests::handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn) {
-  const Asker asker{peer, message.getRequestId()};
+bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant now, Turn& turn) {
   Result<void> outcome;
   switch (message.which()) {
     case wire::Message::SUBMIT:
@@ -112,11 +130,44 @@ bool Requests::handle(const wire::Peer& peer, wire::Message::Reader message, Ins
     case wire::Message::CHECKPOINTS_REQUEST:
       outcome = checkpoints(asker, message.getCheckpointsRequest());
       break;
+    case wire::Message::WHY:
+      outcome = why(asker, message.getWhy(), now);
+      break;
+    case wire::Message::RETRY:
+      outcome = retry(asker, message.getRetry(), turn);
+      break;
+    case wire::Message::DRAIN:
+      outcome = drain(asker, message.getDrain(), now, turn);
+      break;
+    case wire::Message::RESUME:
+      outcome = resume(asker, to_text(message.getResume()), turn);
+      break;
+    case wire::Message::TENANTS_REQUEST:
+      outcome = tenants(asker, now);
+      break;
+    case wire::Message::SET_TENANT:
+      outcome = set_tenant(asker, message.getSetTenant(), turn);
+      break;
     default:
       return false;
   }
   if (!outcome) refuse(asker, outcome.error());
   return true;
+}
+
+Result<const scheduler::Cluster*> Requests::find(const Asker& asker, std::uint64_t id,
+                                                 scheduler::Cluster& past) const {
+  const scheduler::Cluster* cluster = &from_.cluster;
+  if (scheduler::find_graph(*cluster, GraphId{id}) == nullptr) {
+    TRY_ASSIGN(const bool is_archived, from_.archive.find(GraphId{id}, past), "graph " + std::to_string(id));
+    if (!is_archived) return tl::unexpected(no_graph(id));
+    cluster = &past;
+  }
+  if (!reaches(asker.requester, asker.reach, scheduler::find_graph(*cluster, GraphId{id})->tenant)) {
+    return fail(Code::kDenied, "graph " + std::to_string(id) + " belongs to another tenant than the key of " +
+                                   asker.requester.grant.name);
+  }
+  return cluster;
 }
 
 void Requests::answer(const Asker& asker, capnp::MessageBuilder& builder) {
@@ -141,10 +192,14 @@ void Requests::answer_submitted(const Asker& asker, const std::string& token) {
   if (accepted == from_.cluster.tokens.end()) {
     return refuse(asker, Error{Code::kInvalid, "the graph was not accepted"});
   }
+  answer_submitted(asker, from_.cluster.graphs.at(accepted->second));
+}
+
+void Requests::answer_submitted(const Asker& asker, const scheduler::Graph& graph) {
   capnp::MallocMessageBuilder builder;
   auto submitted = wire::begin(builder, asker.request_id).initSubmitted();
-  submitted.setGraph(accepted->second.value);
-  submitted.setName(from_.cluster.graphs.at(accepted->second).name);
+  submitted.setGraph(graph.id.value);
+  submitted.setName(graph.name);
   answer(asker, builder);
 }
 
@@ -159,20 +214,27 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
     answer_submitted(asker, token);
     return {};
   }
-  TRY_ASSIGN(const spec::GraphSpec graph,
-             spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
-             "the submission is refused");
+  TRY_ASSIGN(const auto archived, from_.archive.with_token(token), "looking for an earlier submission");
+  if (archived) {
+    answer_submitted(asker, *archived);
+    return {};
+  }
+  TRY(from_.room.check(), "the submission is refused");
+  TRY_ASSIGN(spec::GraphSpec graph, read_graph(request), "the submission is refused");
+  TRY(charge(graph, asker.requester.grant.tenant), "the submission is refused");
   TRY_ASSIGN(scheduler::GraphSubmitted submitted, to_submission(graph, token), "the submission is refused");
-  from_.log.info("graph_submitted", {{"name", graph.name}, {"jobs", graph.jobs.size()}});
+  from_.log.info("graph_submitted", {{"name", graph.name},
+                                     {"jobs", graph.jobs.size()},
+                                     {"tenant", graph.tenant},
+                                     {"by", asker.requester.grant.name}});
   turn.events.emplace_back(std::move(submitted));
   turn.answers.emplace_back([this, asker, token] { answer_submitted(asker, token); });
   return {};
 }
 
 Result<void> Requests::plan(const Asker& asker, wire::Submit::Reader request) {
-  TRY_ASSIGN(const spec::GraphSpec graph,
-             spec::parse_graph(to_text(request.getSpec()), to_text(request.getFile())),
-             "the graph would be refused");
+  TRY_ASSIGN(spec::GraphSpec graph, read_graph(request), "the graph would be refused");
+  TRY(charge(graph, asker.requester.grant.tenant), "the graph would be refused");
   TRY(to_submission(graph, "plan"), "the graph would be refused");
   const auto planned = plan_jobs(graph, from_.cluster, from_.options.store);
   capnp::MallocMessageBuilder builder;
@@ -196,8 +258,16 @@ Result<void> Requests::plan(const Asker& asker, wire::Submit::Reader request) {
 Result<void> Requests::status(const Asker& asker, wire::StatusRequest::Reader request, Instant now) {
   capnp::MallocMessageBuilder builder;
   auto to = wire::begin(builder, asker.request_id).initStatus();
-  if (!write_status(to, from_.cluster, GraphId{request.getGraph()}, from_.progress, now)) {
-    return tl::unexpected(no_graph(request.getGraph()));
+  if (request.getGraph() == 0) {
+    TRY_ASSIGN(const auto archived, from_.archive.newest(), "listing graphs");
+    write_graphs(to, from_.cluster, archived, [&](const scheduler::Graph& graph) {
+      return reaches(asker.requester, asker.reach, graph.tenant);
+    });
+  } else {
+    scheduler::Cluster past;
+    const auto cluster = find(asker, request.getGraph(), past);
+    if (!cluster) return tl::unexpected(cluster.error());
+    write_status(to, **cluster, GraphId{request.getGraph()}, from_.progress, now);
   }
   answer(asker, builder);
   return {};
@@ -205,9 +275,10 @@ Result<void> Requests::status(const Asker& asker, wire::StatusRequest::Reader re
 
 Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request) {
   const JobKey key{GraphId{request.getGraph()}, JobName{to_text(request.getJob())}};
-  if (scheduler::find_graph(from_.cluster, key.graph) == nullptr)
-    return tl::unexpected(no_graph(key.graph.value));
-  const scheduler::Job* job = scheduler::find_job(from_.cluster, key);
+  scheduler::Cluster past;
+  const auto cluster = find(asker, key.graph.value, past);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const scheduler::Job* job = scheduler::find_job(**cluster, key);
   if (job == nullptr) return tl::unexpected(no_job(key.graph.value, key.job.value));
   const std::uint32_t newest = static_cast<std::uint32_t>(job->attempts.size());
   const std::uint32_t number = request.getAttempt() == 0 ? newest : request.getAttempt();
@@ -232,25 +303,24 @@ Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request
              from_.logs.read({key, number, request.getRank()}, request.getOffset()), "reading the log");
   chunk.setBytes(
       capnp::Data::Reader(reinterpret_cast<const kj::byte*>(piece.bytes.data()), piece.bytes.size()));
-  chunk.setEnded(!attempt.is_live() && request.getOffset() + piece.bytes.size() >= piece.file_bytes);
+  chunk.setNext(piece.next);
+  chunk.setEnded(!attempt.is_live() && piece.next >= piece.file_bytes);
   answer(asker, builder);
   return {};
 }
 
 Result<void> Requests::cancel(const Asker& asker, wire::Cancel::Reader request, Turn& turn) {
-  const scheduler::Graph* graph = scheduler::find_graph(from_.cluster, GraphId{request.getGraph()});
-  if (graph == nullptr) return tl::unexpected(no_graph(request.getGraph()));
+  scheduler::Cluster past;
+  const auto cluster = find(asker, request.getGraph(), past);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const scheduler::Graph* const graph = scheduler::find_graph(**cluster, GraphId{request.getGraph()});
   if (graph->state != scheduler::GraphState::kActive) {
     return fail(Code::kConflict, "graph " + std::to_string(request.getGraph()) +
                                      " has already ended: " + std::string(scheduler::name_of(graph->state)));
   }
   const std::string reason = to_text(request.getReason());
   turn.events.emplace_back(scheduler::GraphCancelled{graph->id, reason.empty() ? "cancelled" : reason});
-  turn.answers.emplace_back([this, asker] {
-    capnp::MallocMessageBuilder builder;
-    wire::begin(builder, asker.request_id).setDone();
-    answer(asker, builder);
-  });
+  turn.answers.emplace_back([this, asker] { answer_done(asker); });
   return {};
 }
 
@@ -263,8 +333,10 @@ Result<void> Requests::nodes(const Asker& asker, Instant now) {
 }
 
 Result<void> Requests::checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request) {
-  const scheduler::Graph* graph = scheduler::find_graph(from_.cluster, GraphId{request.getGraph()});
-  if (graph == nullptr) return tl::unexpected(no_graph(request.getGraph()));
+  scheduler::Cluster past;
+  const auto cluster = find(asker, request.getGraph(), past);
+  if (!cluster) return tl::unexpected(cluster.error());
+  const scheduler::Graph* const graph = scheduler::find_graph(**cluster, GraphId{request.getGraph()});
   const std::string wanted = to_text(request.getJob());
   if (!wanted.empty() && !graph->jobs.contains(JobName{wanted}))
     return tl::unexpected(no_job(request.getGraph(), wanted));

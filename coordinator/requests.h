@@ -7,8 +7,11 @@
 
 #include "base/log.h"
 #include "coordinator/answers.h"
+#include "coordinator/archive.h"
 #include "coordinator/log_store.h"
 #include "coordinator/options.h"
+#include "coordinator/permissions.h"
+#include "coordinator/room.h"
 #include "coordinator/turn.h"
 #include "scheduler/cluster.h"
 #include "storage/checkpoint_index.h"
@@ -22,8 +25,10 @@ struct Sources {
   const scheduler::Cluster& cluster;
   const Progress& progress;
   const LogStore& logs;
+  const Archive& archive;
   storage::CheckpointIndex& checkpoints;
   wire::Server& server;
+  const Room& room;
   const Log& log;
 };
 
@@ -31,16 +36,18 @@ class Requests {
  public:
   explicit Requests(const Sources& sources) : from_(sources) {}
 
-  // False: it is no client's message.
-  bool handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn);
-
- private:
-  // Where the answer goes.
+  // Who asks, where the answer goes, and how far the asker may reach with this kind of question.
   struct Asker {
     wire::Peer peer;
     std::uint64_t request_id = 0;
+    Requester requester;
+    Reach reach = Reach::kNone;
   };
 
+  // False: it is no client's message.
+  bool handle(const Asker& asker, wire::Message::Reader message, Instant now, Turn& turn);
+
+ private:
   Result<void> submit(const Asker& asker, wire::Submit::Reader request, Turn& turn);
   Result<void> plan(const Asker& asker, wire::Submit::Reader request);
   Result<void> status(const Asker& asker, wire::StatusRequest::Reader request, Instant now);
@@ -49,9 +56,24 @@ class Requests {
   Result<void> nodes(const Asker& asker, Instant now);
   Result<void> checkpoints(const Asker& asker, wire::CheckpointsRequest::Reader request);
 
+  // The cluster that the graph is found in, if the asker may know of it: the live one, or `past`, into which it
+  // came from the archive.
+  Result<const scheduler::Cluster*> find(const Asker& asker, std::uint64_t graph,
+                                         scheduler::Cluster& past) const;
+  // operator_requests.cpp
+  Result<void> why(const Asker& asker, wire::Why::Reader request, Instant now);
+  Result<void> retry(const Asker& asker, wire::Retry::Reader request, Turn& turn);
+  Result<void> drain(const Asker& asker, wire::Drain::Reader request, Instant now, Turn& turn);
+  Result<void> resume(const Asker& asker, const std::string& node, Turn& turn);
+  Result<void> tenants(const Asker& asker, Instant now);
+  Result<void> set_tenant(const Asker& asker, wire::Tenant::Reader request, Turn& turn);
+  Result<void> check_node(const NodeId& node) const;
+  void answer_done(const Asker& asker);
+
   void answer(const Asker& asker, capnp::MessageBuilder& builder);
   void refuse(const Asker& asker, const Error& error);
   void answer_submitted(const Asker& asker, const std::string& token);
+  void answer_submitted(const Asker& asker, const scheduler::Graph& graph);
 
   Sources from_;
 };

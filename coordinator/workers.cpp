@@ -14,6 +14,8 @@ scheduler::Offer to_offer(wire::Join::Reader join) {
     offer.gpus.push_back({to_text(gpu.getUuid()), to_text(gpu.getModel()), gpu.getMemoryBytes()});
   }
   for (const std::uint16_t port : join.getPorts()) offer.ports.push_back(port);
+  for (const auto label : join.getLabels())
+    offer.labels[to_text(label.getName())] = to_text(label.getValue());
   return offer;
 }
 
@@ -76,32 +78,61 @@ std::optional<std::string> fault_of(wire::Report::Reader report) {
 
 }  // namespace
 
-bool Workers::handle(const wire::Peer& peer, wire::Message::Reader message, Instant now, Turn& turn) {
+bool Workers::handle(const wire::Peer& peer, const Requester& requester, wire::Message::Reader message,
+                     Instant now, Turn& turn) {
+  const Sender sender{peer, requester, message.getRequestId()};
   switch (message.which()) {
     case wire::Message::JOIN:
-      join(peer, message.getRequestId(), message.getJoin(), now, turn);
+      if (may_speak_for(sender, to_text(message.getJoin().getNode())))
+        join(sender, message.getJoin(), now, turn);
       return true;
     case wire::Message::HEARTBEAT:
-      heartbeat(peer, message.getHeartbeat(), now, turn);
+      if (may_speak_for(sender, to_text(message.getHeartbeat().getNode())))
+        heartbeat(peer, message.getHeartbeat(), now, turn);
       return true;
     case wire::Message::REPORTS:
-      reports(peer, message.getReports(), turn);
+      if (may_speak_for(sender, to_text(message.getReports().getNode())))
+        reports(peer, message.getReports(), turn);
       return true;
     case wire::Message::LEAVE:
-      leave(message.getLeave(), turn);
+      if (may_speak_for(sender, to_text(message.getLeave().getNode()))) leave(message.getLeave(), turn);
       return true;
     default:
       return false;
   }
 }
 
-void Workers::join(const wire::Peer& peer, std::uint64_t request_id, wire::Join::Reader join, Instant now,
-                   Turn& turn) {
+// A key that is one node's speaks for no other.
+bool Workers::may_speak_for(const Sender& sender, const std::string& node) {
+  const wire::Grant& grant = sender.requester.grant;
+  if (grant.node.empty() || grant.node == node) return true;
+  capnp::MallocMessageBuilder builder;
+  wire::write_refusal(builder, sender.request_id,
+                      Error{Code::kDenied, "the key of " + grant.name + " is node " + grant.node +
+                                               "'s, not " + node + "'s: start the worker with --node " +
+                                               grant.node + ", or allow its key for any node"});
+  send(sender.peer, builder);
+  return false;
+}
+
+void Workers::keep_only(const std::function<bool(const std::string& key)>& is_admitted) {
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    if (at->second.key.empty() || is_admitted(at->second.key)) {
+      ++at;
+      continue;
+    }
+    log_.warn("node_cut_off", {{"node", at->first.value}, {"reason", "its key was revoked"}});
+    at = sessions_.erase(at);
+  }
+}
+
+void Workers::join(const Sender& sender, wire::Join::Reader join, Instant now, Turn& turn) {
   const NodeId node{to_text(join.getNode())};
+  const wire::Peer& peer = sender.peer;
   if (!is_name(node.value) || join.getIncarnation() == 0) {
     capnp::MallocMessageBuilder builder;
     wire::write_refusal(
-        builder, request_id,
+        builder, sender.request_id,
         Error{Code::kInvalid,
               "'" + node.value +
                   "' is no name for a node: letters, digits and ._- only, not starting with a dot"});
@@ -115,26 +146,31 @@ void Workers::join(const wire::Peer& peer, std::uint64_t request_id, wire::Join:
   session.acked = session.incarnation == incarnation ? std::max(session.acked, acked) : acked;
   session.incarnation = incarnation;
   session.peer = peer;
+  session.key = sender.requester.grant.key;
+  session.broken_logs.clear();
   log_.info("node_joined",
             {{"node", node.value}, {"incarnation", incarnation}, {"held", join.getHeld().size()}});
   turn.events.emplace_back(scheduler::NodeJoined{node, incarnation, to_text(join.getAddress()),
                                                  to_offer(join),
                                                  now + options_.lease + options_.lease_margin});
-  turn.answers.emplace_back(
-      [this, peer, node, incarnation, now, sequence = join.getSequence(), held = to_held(join.getHeld())] {
-        send_lease(peer, sequence, is_ready(node, incarnation));
-        reconcile(node, held, now);
-      });
+  turn.answers.emplace_back([this, peer, node, incarnation, now, sequence = join.getSequence(),
+                             held = to_held(join.getHeld()), logs = to_held(join.getLogs())] {
+    send_log_positions(peer, logs);  // first: with the lease it begins to send
+    send_lease(peer, sequence, is_ready(node, incarnation));
+    reconcile(node, held, now);
+  });
 }
 
 void Workers::heartbeat(const wire::Peer& peer, wire::Heartbeat::Reader heartbeat, Instant now, Turn& turn) {
   const NodeId node{to_text(heartbeat.getNode())};
   const std::uint64_t incarnation = heartbeat.getIncarnation();
   const std::uint64_t sequence = heartbeat.getSequence();
-  if (session_of(node, incarnation, peer) == nullptr) {
+  Session* const session = session_of(node, incarnation, peer);
+  if (session == nullptr) {
     turn.answers.emplace_back([this, peer, sequence] { send_lease(peer, sequence, false); });
     return;
   }
+  mend_logs(*session);
   turn.events.emplace_back(
       scheduler::NodeSeen{node, incarnation, now + options_.lease + options_.lease_margin});
   turn.answers.emplace_back(
@@ -158,7 +194,7 @@ void Workers::reports(const wire::Peer& peer, wire::Reports::Reader reports, Tur
       if (report.getNumber() <= session->acked || reports.getAfter() > session->acked) continue;
       session->acked = report.getNumber();
     }
-    take_report(node, report, turn);
+    take_report(node, *session, report, turn);
   }
   if (!has_kept) return;
   turn.answers.emplace_back([this, peer, acked = session->acked] {
@@ -168,7 +204,7 @@ void Workers::reports(const wire::Peer& peer, wire::Reports::Reader reports, Tur
   });
 }
 
-void Workers::take_report(const NodeId& node, wire::Report::Reader report, Turn& turn) {
+void Workers::take_report(const NodeId& node, Session& session, wire::Report::Reader report, Turn& turn) {
   const auto found = scheduler::find_attempt(cluster_, Fence{report.getFence()});
   const std::uint32_t rank = report.getRank();
   if (found.attempt == nullptr || rank >= found.attempt->ranks.size() ||
@@ -179,7 +215,7 @@ void Workers::take_report(const NodeId& node, wire::Report::Reader report, Turn&
                                  {"reason", "the attempt is not of this node"}});
     return;
   }
-  if (report.isLog()) return take_log(found, rank, report.getLog());
+  if (report.isLog()) return take_log(found, session, RankId{rank}, report.getLog());
   if (!found.attempt->is_live()) {
     log_.warn("report_refused", {{"node", node.value},
                                  {"attempt", shown(cluster_.attempts.at(found.attempt->fence))},
@@ -201,14 +237,63 @@ void Workers::take_report(const NodeId& node, wire::Report::Reader report, Turn&
   if (auto event = to_event(report)) turn.events.push_back(*std::move(event));
 }
 
-void Workers::take_log(const scheduler::FoundConst& found, std::uint32_t rank,
+// Each piece is answered with how far its log has come, which lets the worker send more. A piece that cannot be written
+// is not, and what follows it is let go: the worker waits, and after a heartbeat sends from there again.
+void Workers::take_log(const scheduler::FoundConst& found, Session& session, RankId rank,
                        wire::Report::Log::Reader log) {
+  const RankOfAttempt key{found.attempt->fence, rank};
+  const auto broken = session.broken_logs.find(key);
+  if (broken != session.broken_logs.end() && log.getOffset() > broken->second) return;
   const auto bytes = log.getBytes();
   const auto written =
-      logs_.write({found.key, found.attempt->number, rank}, log.getOffset(),
+      logs_.write({found.key, found.attempt->number, rank.value}, log.getOffset(),
                   std::span(reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()));
-  if (!written)
-    log_.warn("log_not_written", {{"job", run_name(found.key)}, {"reason", written.error().message}});
+  if (!written) {
+    if (broken == session.broken_logs.end())
+      log_.warn("log_not_written", {{"job", run_name(found.key)}, {"reason", written.error().message}});
+    session.broken_logs[key] = log.getOffset();
+    return;
+  }
+  session.broken_logs.erase(key);
+  capnp::MallocMessageBuilder builder;
+  auto position = wire::begin(builder).initLogsTaken(1)[0];
+  position.setFence(key.first.value);
+  position.setRank(rank.value);
+  position.setBytes(log.getOffset() + bytes.size());
+  send(session.peer, builder);
+}
+
+// Where to go on with each of these logs.
+void Workers::send_log_positions(const wire::Peer& peer, const scheduler::Held& ranks) {
+  capnp::MallocMessageBuilder builder;
+  auto positions = wire::begin(builder).initLogsTaken(static_cast<unsigned>(ranks.size()));
+  unsigned index = 0;
+  for (const auto& [fence, rank] : ranks) {
+    auto position = positions[index++];
+    position.setFence(fence.value);
+    position.setRank(rank.value);
+    position.setAgain(true);
+    const auto found = scheduler::find_attempt(cluster_, fence);
+    position.setUnwanted(found.attempt == nullptr);
+    if (found.attempt != nullptr)
+      position.setBytes(logs_.size({found.key, found.attempt->number, rank.value}));
+  }
+  send(peer, builder);
+}
+
+void Workers::mend_logs(Session& session) {
+  if (session.broken_logs.empty()) return;
+  capnp::MallocMessageBuilder builder;
+  auto positions = wire::begin(builder).initLogsTaken(static_cast<unsigned>(session.broken_logs.size()));
+  unsigned index = 0;
+  for (const auto& [key, offset] : session.broken_logs) {
+    positions[index].setFence(key.first.value);
+    positions[index].setRank(key.second.value);
+    positions[index].setBytes(offset);
+    positions[index++].setAgain(true);
+  }
+  session.broken_logs.clear();
+  send(session.peer, builder);
 }
 
 void Workers::leave(wire::Leave::Reader leave, Turn& turn) {

@@ -6,11 +6,22 @@
 #include <vector>
 
 #include "scheduler/attempt.h"
+#include "scheduler/cordon.h"
+#include "scheduler/dispatch.h"
+#include "scheduler/elastic.h"
 #include "scheduler/job.h"
-#include "scheduler/placement.h"
 
 namespace paddock::scheduler {
 namespace {
+
+// A graph that takes up another again does not run what succeeded there.
+void take_as_done(Step& step, const JobKey& key, const Artifacts& artifacts, GraphId from) {
+  Job* job = find_job(step.cluster, key);
+  if (job == nullptr) return;
+  job->is_cached = true;
+  job->artifacts = artifacts;
+  finish_job(step, key, JobState::kSucceeded, "done by graph " + std::to_string(from.value));
+}
 
 void on(Step& step, const GraphSubmitted& event) {
   Cluster& cluster = step.cluster;
@@ -20,7 +31,9 @@ void on(Step& step, const GraphSubmitted& event) {
   Graph& graph = cluster.graphs[id];
   graph.id = id;
   graph.name = event.name;
+  graph.tenant = event.tenant;
   graph.priority = event.priority;
+  graph.retry_of = event.retry_of;
   graph.submitted = step.at.wall;
   graph.jobs_open = event.jobs.size();
   for (const JobRequest& request : event.jobs) {
@@ -31,10 +44,15 @@ void on(Step& step, const GraphSubmitted& event) {
   for (const JobRequest& request : event.jobs) {
     for (const JobName& need : std::set<JobName>(request.needs.begin(), request.needs.end())) {
       graph.jobs.at(need).dependants.push_back(request.name);
+      ++graph.jobs.at(request.name).needs_open;
     }
   }
+  for (const auto& [name, artifacts] : event.done)
+    take_as_done(step, JobKey{id, name}, artifacts, event.retry_of);
   for (const JobRequest& request : event.jobs) {
-    if (request.needs.empty()) move_job(step, JobKey{id, request.name}, JobState::kPreparing);
+    const Job& job = graph.jobs.at(request.name);
+    if (job.state == JobState::kWaiting && job.needs_open == 0)
+      move_job(step, JobKey{id, request.name}, JobState::kPreparing);
   }
 }
 
@@ -67,12 +85,22 @@ void on(Step& step, const JobRefused& event) {
   finish_job(step, event.job, JobState::kFailed, event.reason);
 }
 
+void on(Step& step, const JobSkipped& event) {
+  const Job* job = find_job(step.cluster, event.job);
+  if (job == nullptr || job->state != JobState::kPreparing) return;
+  finish_job(step, event.job, JobState::kSkipped, event.reason);
+}
+
+void on(Step& step, const TimeLimitReached& event) {
+  end_overdue(step, event.fence);
+}
+
 void on(Step& step, const NodeJoined& event) {
   if (event.node.value.empty()) return;
   Node& node = step.cluster.nodes[event.node];
   const bool is_new = node.name != event.node || node.incarnation != event.incarnation;
   if (is_new) {
-    lose_ranks(step, node, event.node.value + " lost its ranks: its worker was started again");
+    lose_ranks(step, node, event.node.value + " lost its ranks: its worker was started again", true);
     node.name = event.node;
     node.incarnation = event.incarnation;
     ++node.generation;
@@ -82,6 +110,7 @@ void on(Step& step, const NodeJoined& event) {
   node.address = event.address;
   node.is_ready = true;
   node.lease_until = event.lease_until;
+  index_node(step.cluster, node);
   step.cluster.is_placement_due = true;
 }
 
@@ -102,14 +131,18 @@ void on(Step& step, const NodeSeen& event) {
 void on(Step& step, const NodeLeft& event) {
   if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
     node->is_ready = false;
-    lose_ranks(step, *node, event.node.value + " left the cluster");
+    lose_ranks(step, *node, event.node.value + " left the cluster", false);
+    index_node(step.cluster, *node);
+    step.look_again();  // what was kept for others on it must be kept elsewhere
   }
 }
 
 void on(Step& step, const NodeLost& event) {
   if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
     node->is_ready = false;
-    lose_ranks(step, *node, event.node.value + " was lost: its lease ran out without a word from it");
+    lose_ranks(step, *node, event.node.value + " was lost: its lease ran out without a word from it", true);
+    index_node(step.cluster, *node);
+    step.look_again();
   }
 }
 
@@ -154,9 +187,34 @@ void on(Step& step, const CheckpointRecorded& event) {
   if (found.attempt == nullptr || !found.attempt->is_live()) return;
   step.effects.push_back(RecordCheckpoint{found.key, found.attempt->number, event.fence, event.step,
                                           event.path, event.hash, event.bytes, step.at.wall});
+  move_if_drained(step, found);
+  grow_at_checkpoint(step, found);
+}
+
+void on(Step& step, const NodeDrained& event) {
+  drain(step, event);
+}
+
+void on(Step& step, const NodeResumed& event) {
+  resume(step, event);
+}
+
+void on(Step& step, const CordonEnded& event) {
+  end_cordon(step, event);
+}
+
+void on(Step& step, const TenantSet& event) {
+  if (!is_name(event.tenant) || event.weight_permille < 1) return;
+  Tenant& tenant = step.cluster.tenants[event.tenant];
+  tenant.weight_permille = event.weight_permille;
+  tenant.quota = event.quota;
+  step.cluster.is_placement_due = true;
 }
 
 void on(Step& step, const CoordinatorStarted& event) {
+  if (event.rules != step.cluster.rules) step.cluster.is_placement_due = true;
+  step.cluster.rules = event.rules;
+  if (event.rules < 2) step.cluster.holds.clear();
   for (auto& [name, node] : step.cluster.nodes) {
     if (node.is_ready) node.lease_until = event.lease_until;
   }
@@ -166,6 +224,21 @@ void on(Step& step, const CoordinatorStarted& event) {
       if (job.state == JobState::kPreparing) step.effects.push_back(PrepareJob{JobKey{id, name}});
     }
   }
+}
+
+// Takes those that have ended out of everything that counts graphs; what they made stays in the cache.
+void on(Step& step, const GraphsArchived& event) {
+  std::set<GraphId> gone;
+  for (const GraphId id : event.graphs) {
+    const Graph* graph = find_graph(step.cluster, id);
+    if (graph == nullptr || graph->state == GraphState::kActive) continue;
+    for (const auto& [name, job] : graph->jobs) {
+      for (const Attempt& attempt : job.attempts) step.cluster.attempts.erase(attempt.fence);
+    }
+    step.cluster.graphs.erase(id);
+    gone.insert(id);
+  }
+  std::erase_if(step.cluster.tokens, [&](const auto& entry) { return gone.contains(entry.second); });
 }
 
 }  // namespace

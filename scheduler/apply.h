@@ -3,6 +3,8 @@
 // nothing. Threads: none of its own.
 #pragma once
 
+#include <cstdint>
+
 #include "scheduler/cluster.h"
 #include "scheduler/effect.h"
 #include "scheduler/event.h"

@@ -5,14 +5,18 @@
 #include <vector>
 
 #include "base/check.h"
+#include "scheduler/cordon.h"
+#include "scheduler/failure.h"
+#include "scheduler/fair_share.h"
 #include "scheduler/job.h"
+#include "scheduler/priority.h"
 #include "scheduler/retry.h"
+#include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
 namespace {
 
 // docs/rank-protocol.md
-constexpr std::int32_t kExitOptionsWrong = 2;
 constexpr std::int32_t kExitStopped = 75;
 
 // Only the generation that the rank was placed on still counts it: a new one began with everything free.
@@ -22,19 +26,21 @@ Node* node_of(Cluster& cluster, const Rank& rank) {
                                                                                      : nullptr;
 }
 
-void take(Node& node, const Request& request, Rank& rank) {
+void take(Cluster& cluster, Node& node, const Request& request, Rank& rank) {
   node.free.cpus -= request.cpus_per_rank;
   node.free.memory_bytes -= request.memory_bytes_per_rank;
   for (const Gpu& gpu : node.offer.gpus) {
     if (rank.gpus.size() == request.gpus_per_rank) break;
-    if (node.free.gpus.erase(gpu.uuid) > 0) rank.gpus.push_back(gpu.uuid);
+    if (is_wanted(request, gpu) && node.free.gpus.erase(gpu.uuid) > 0) rank.gpus.push_back(gpu.uuid);
   }
+  index_node(cluster, node);
 }
 
-void give_back(Node& node, const Request& request, const Rank& rank) {
+void give_back(Cluster& cluster, Node& node, const Request& request, const Rank& rank) {
   node.free.cpus += request.cpus_per_rank;
   node.free.memory_bytes += request.memory_bytes_per_rank;
   node.free.gpus.insert(rank.gpus.begin(), rank.gpus.end());
+  index_node(cluster, node);
 }
 
 bool has_ranks_on(const Attempt& attempt, const NodeId& node) {
@@ -42,18 +48,31 @@ bool has_ranks_on(const Attempt& attempt, const NodeId& node) {
       attempt.ranks, [&](const Rank& rank) { return rank.node == node && rank.state != RankState::kEnded; });
 }
 
+// It runs against the clock only until it is being ended, or has.
+void forget_time_limit(Cluster& cluster, const Job& job, const Attempt& attempt) {
+  if (job.request.time_limit > Millis(0))
+    cluster.time_limits.erase({attempt.started_at + job.request.time_limit, attempt.fence});
+}
+
+const Graph& graph_of(const Cluster& cluster, const Attempt& attempt) {
+  return *find_graph(cluster, cluster.attempts.at(attempt.fence).job.graph);
+}
+
 void begin_ending(Step& step, const Job& job, Attempt& attempt, Ending ending) {
   if (attempt.ending) {
     Ending& before = *attempt.ending;
     const bool takes_over = ending.outcome == Outcome::kCancelled ||
                             (ending.outcome == Outcome::kNodeLost && before.may_retry &&
-                             (before.outcome == Outcome::kFailed || before.outcome == Outcome::kStopped));
+                             (before.outcome == Outcome::kFailed || before.outcome == Outcome::kStopped ||
+                              before.outcome == Outcome::kPreempted));
     if (!takes_over) return;
     ending.since = before.since;  // its nodes were told then
     attempt.ending = std::move(ending);
     return;
   }
   attempt.ending = std::move(ending);
+  forget_time_limit(step.cluster, job, attempt);
+  forget_attempt(step.cluster, graph_of(step.cluster, attempt), attempt);
   std::set<NodeId> told;
   for (const Rank& rank : attempt.ranks) {
     if (rank.state == RankState::kEnded || !told.insert(rank.node).second) continue;
@@ -67,7 +86,7 @@ void settle_job(Step& step, const JobKey& key, Job& job, const Attempt& attempt,
   if (attempt.outcome == Outcome::kCancelled || graph.cancelled) {
     return finish_job(step, key, JobState::kCancelled, graph.cancelled.value_or(attempt.reason));
   }
-  if (attempt.outcome == Outcome::kFailed) {
+  if (attempt.outcome == Outcome::kFailed || attempt.outcome == Outcome::kTimedOut) {
     ++job.failures;
     job.interruptions = 0;
   } else {
@@ -85,6 +104,13 @@ void finish_attempt(Step& step, const JobKey& key, Job& job, Attempt& attempt) {
   attempt.outcome = attempt.ending ? attempt.ending->outcome : Outcome::kSucceeded;
   attempt.reason = attempt.ending ? attempt.ending->reason : "all ranks exited 0";
   attempt.ending.reset();
+  forget_time_limit(step.cluster, job, attempt);
+  forget_attempt(step.cluster, graph_of(step.cluster, attempt), attempt);
+  if (attempt.outcome == Outcome::kSucceeded) {
+    for (const Rank& rank : attempt.ranks) {
+      if (Node* node = node_of(step.cluster, rank)) note_success(*node);
+    }
+  }
   attempt.ended = step.at.wall;
   if (Node* master = node_of(step.cluster, attempt.ranks.front()))
     master->free.ports.insert(attempt.master_port);
@@ -95,8 +121,10 @@ void finish_attempt(Step& step, const JobKey& key, Job& job, Attempt& attempt) {
 // Marks the rank as ended and frees what it had; the caller settles the attempt.
 void close_rank(Step& step, const Job& job, Attempt& attempt, Rank& rank) {
   rank.state = RankState::kEnded;
+  charge(step.cluster, graph_of(step.cluster, attempt).tenant, job.request.resources, Charge::kGiveBack,
+         step.at.now);
   if (Node* node = node_of(step.cluster, rank)) {
-    give_back(*node, job.request.resources, rank);
+    give_back(step.cluster, *node, job.request.resources, rank);
     if (!has_ranks_on(attempt, rank.node)) node->attempts.erase(attempt.fence);
   }
   step.cluster.is_placement_due = true;
@@ -106,7 +134,7 @@ bool is_over(const Attempt& attempt) {
   return std::ranges::all_of(attempt.ranks, [](const Rank& rank) { return rank.state == RankState::kEnded; });
 }
 
-Ending cause_of(const RankEnded& ended, const Rank& rank, Instant now) {
+Ending cause_of(const RankEnded& ended, const RetryRule& rule, const Rank& rank, Instant now) {
   Ending ending{Outcome::kFailed, true,
                 "rank " + std::to_string(ended.rank.value) + " on " + rank.node.value + ": " + ended.reason,
                 now};
@@ -115,22 +143,35 @@ Ending cause_of(const RankEnded& ended, const Rank& rank, Instant now) {
     ending.outcome = Outcome::kNodeLost;
   } else if (ended.exit_code == kExitStopped) {
     ending.outcome = Outcome::kStopped;
-  } else if (ended.exit_code == kExitOptionsWrong) {
-    ending.may_retry = false;
+  } else {
+    ending.may_retry = may_retry_after(rule, ended);
   }
   return ending;
 }
 
+// One fault an attempt and node: its other ranks there end for the same cause.
+void suspect(Step& step, Job& job, Node* node, const std::string& reason) {
+  if (node == nullptr) return;
+  if (job.live_attempt() == nullptr || !job.live_attempt()->ending ||
+      job.live_attempt()->ending->outcome != Outcome::kNodeLost)
+    note_fault(step, *node, reason);
+  job.suspects.insert(node->name);
+}
+
 }  // namespace
 
-void start_attempt(Step& step, const JobKey& key, const Nodes& nodes) {
+void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nodes) {
   Job& job = *find_job(step.cluster, key);
   const Request& request = job.request.resources;
-  PADDOCK_CHECK(nodes.size() == request.nodes && job.live_attempt() == nullptr, key);
+  PADDOCK_CHECK(nodes.size() >= request.fewest_nodes() && nodes.size() <= request.nodes &&
+                    job.live_attempt() == nullptr,
+                key);
+  const Graph& graph = *find_graph(step.cluster, key.graph);
   Attempt attempt;
   attempt.number = static_cast<std::uint32_t>(job.attempts.size()) + 1;
   attempt.fence = Fence{step.cluster.next_fence++};
   attempt.started = step.at.wall;
+  attempt.started_at = step.at.now;
   for (const NodeId& name : nodes) {
     Node& node = step.cluster.nodes.at(name);
     if (attempt.ranks.empty()) {
@@ -142,17 +183,25 @@ void start_attempt(Step& step, const JobKey& key, const Nodes& nodes) {
       rank.node = name;
       rank.generation = node.generation;
       rank.local_rank = local;
-      take(node, request, rank);
+      take(step.cluster, node, request, rank);
+      charge(step.cluster, graph.tenant, request, Charge::kTake, step.at.now);
       attempt.ranks.push_back(std::move(rank));
     }
     node.attempts.insert(attempt.fence);
     step.effects.push_back(StartRanks{name, attempt.fence});
   }
-  if (!job.launch.stage_key.empty()) step.cluster.stage_owners[job.launch.stage_key] = key;
+  if (!job.launch.stage_key.empty()) {
+    step.cluster.stage_owners[job.launch.stage_key] = key;
+    park_others(step.cluster, job.launch.stage_key, key);
+  }
+  note_start(step.cluster, graph.tenant, graph.priority, step.at.now);
   if (job.attempts.empty()) job.started = step.at.wall;
   job.artifacts.clear();  // what an earlier attempt announced counts only if this one says it too
   step.cluster.attempts[attempt.fence] = AttemptKey{key, attempt.number};
+  if (job.request.time_limit > Millis(0))
+    step.cluster.time_limits.insert({attempt.started_at + job.request.time_limit, attempt.fence});
   job.attempts.push_back(std::move(attempt));
+  index_attempt(step.cluster, graph, job, job.attempts.back());
   move_job(step, key, JobState::kRunning);
 }
 
@@ -169,13 +218,17 @@ void end_rank(Step& step, const RankEnded& ended) {
   // explains something.
   const bool is_good = ended.exit_code == 0 && ended.signal == 0;
   if (!is_good && (ended.is_node_fault || !attempt.ending)) {
-    begin_ending(step, *found.job, attempt, cause_of(ended, rank, step.at.now));
+    Ending cause = cause_of(ended, found.job->request.retry, rank, step.at.now);
+    Node* node = node_of(step.cluster, rank);
+    if (ended.is_node_fault) suspect(step, *found.job, node, cause.reason);
+    begin_ending(step, *found.job, attempt, std::move(cause));
   }
   if (is_over(attempt)) finish_attempt(step, found.key, *found.job, attempt);
 }
 
-void lose_ranks(Step& step, Node& node, const std::string& reason) {
+void lose_ranks(Step& step, Node& node, const std::string& reason, bool is_fault) {
   const std::set<Fence> fences = std::exchange(node.attempts, {});
+  if (is_fault && !fences.empty()) note_fault(step, node, reason);
   for (const Fence fence : fences) {
     const Found found = find_attempt(step.cluster, fence);
     PADDOCK_CHECK(found.attempt != nullptr && found.attempt->is_live(), fence);
@@ -183,9 +236,28 @@ void lose_ranks(Step& step, Node& node, const std::string& reason) {
       if (rank.node == node.name && rank.state != RankState::kEnded)
         close_rank(step, *found.job, *found.attempt, rank);
     }
+    found.job->suspects.insert(node.name);
     begin_ending(step, *found.job, *found.attempt, Ending{Outcome::kNodeLost, true, reason, step.at.now});
     if (is_over(*found.attempt)) finish_attempt(step, found.key, *found.job, *found.attempt);
   }
+}
+
+void end_overdue(Step& step, Fence fence) {
+  const Found found = find_attempt(step.cluster, fence);
+  if (found.attempt == nullptr || !found.attempt->is_live() || found.attempt->ending ||
+      found.job->request.time_limit <= Millis(0) ||
+      step.at.now < found.attempt->started_at + found.job->request.time_limit)
+    return;
+  begin_ending(step, *found.job, *found.attempt,
+               Ending{Outcome::kTimedOut, !found.job->request.retry.not_on.contains("time_limit"),
+                      "took longer than its time limit of " + show_duration(found.job->request.time_limit),
+                      step.at.now});
+}
+
+void preempt_attempt(Step& step, Fence fence, const std::string& reason) {
+  const Found found = find_attempt(step.cluster, fence);
+  if (found.attempt == nullptr || !found.attempt->is_live() || found.attempt->ending) return;
+  begin_ending(step, *found.job, *found.attempt, Ending{Outcome::kPreempted, true, reason, step.at.now});
 }
 
 void cancel_attempt(Step& step, const JobKey& key, const std::string& reason) {

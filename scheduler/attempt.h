@@ -7,19 +7,26 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "scheduler/event.h"
-#include "scheduler/placement.h"
+#include "scheduler/step.h"
 
 namespace paddock::scheduler {
 
-// Starts the next attempt of a queued job on `nodes`, which can take it.
-void start_attempt(Step& step, const JobKey& key, const Nodes& nodes);
+// Starts the next attempt of a queued job on `nodes`, which can take it; rank 0 is on the first.
+void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nodes);
 
 void end_rank(Step& step, const RankEnded& ended);
 
-// Ends all ranks on `node` as lost, without waiting for its worker.
-void lose_ranks(Step& step, Node& node, const std::string& reason);
+// Ends all ranks on `node` as lost, without waiting for its worker. With `is_fault` the node is suspected.
+void lose_ranks(Step& step, Node& node, const std::string& reason, bool is_fault);
+
+// Its time limit is over: it is asked to stop, and killed after its grace period.
+void end_overdue(Step& step, Fence fence);
+
+// Asks it to save itself and stop; its job is queued again, at no cost to its retries. Nothing if it ends already.
+void preempt_attempt(Step& step, Fence fence, const std::string& reason);
 
 void cancel_attempt(Step& step, const JobKey& key, const std::string& reason);
 

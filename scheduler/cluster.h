@@ -4,16 +4,31 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/ids.h"
+#include "scheduler/event.h"
 #include "scheduler/graph.h"
+#include "scheduler/index.h"
 #include "scheduler/resources.h"
+#include "scheduler/tenant.h"
 
 namespace paddock::scheduler {
+
+// Why a node gets no new work: cordon.h.
+struct Cordon {
+  std::string reason;
+  bool is_drain = false;  // an operator asked; else it failed too often
+  Instant ends_at;        // of a drain the deadline for what runs there; 0: none
+  WallTime since;
+  bool operator==(const Cordon&) const = default;
+};
 
 struct Node {
   NodeId name;
@@ -25,16 +40,26 @@ struct Node {
   bool is_ready = false;     // false: lost or gone
   Instant lease_until;       // moves without being journaled, so nothing but due() may look at it
   std::set<Fence> attempts;  // live ones with a rank here that has not ended
+  std::optional<Cordon> cordon{};
+  std::int32_t faults = 0;  // attempts in a row that ended for its sake
+  Instant last_fault_at{};
+  std::int32_t cordons_in_a_row = 0;
+
   bool operator==(const Node&) const = default;
+
+  bool takes_work() const { return is_ready && !cordon; }
 };
 
-// Sooner is smaller: priority, then the order of submission.
-struct Queued {
-  std::int64_t minus_priority = 0;
-  GraphId graph;
-  std::uint32_t index = 0;
-  JobName job;
-  auto operator<=>(const Queued&) const = default;
+inline constexpr Instant kNever{std::numeric_limits<std::int64_t>::max()};
+
+// Nodes kept for a queued job that comes first and does not fit yet: backfill.h, preemption.h.
+struct Hold {
+  JobKey job;
+  std::set<NodeId> nodes;
+  Instant from = kNever;    // when it can start at the latest, as time limits tell
+  std::set<Fence> victims;  // attempts that were asked to go for it
+  Instant looked_at{};      // when it was last tried to make room for it
+  bool operator==(const Hold&) const = default;
 };
 
 struct AttemptKey {
@@ -49,14 +74,22 @@ struct Cluster {
   Instant now;  // of the newest event; the loop's clock goes on from here
   std::map<GraphId, Graph> graphs;
   std::map<NodeId, Node> nodes;
-  std::set<Queued> queue;                         // exactly the queued jobs
-  std::set<std::pair<Instant, JobKey>> backoffs;  // exactly the jobs that back off
-  std::map<Fence, AttemptKey> attempts;           // every attempt that was ever placed
+  std::set<Queued> queue;                           // exactly the queued jobs
+  std::set<std::pair<Instant, JobKey>> backoffs;    // exactly the jobs that back off
+  std::set<std::pair<Instant, Fence>> time_limits;  // exactly the live attempts that have one, not yet ending
+  std::map<Fence, AttemptKey> attempts;             // every attempt that was ever placed
   std::map<std::string, GraphId> tokens;
   std::map<std::string, JobKey>
       stage_owners;  // stage key → the job that works on it, from its first attempt on
-  std::map<std::string, Artifacts> stages;  // stage key → what it made: the cache
-  bool is_placement_due = false;            // something changed that may let a queued job run
+  std::map<std::string, Artifacts> stages;       // stage key → what it made: the cache
+  bool is_placement_due = false;                 // something changed that may let a queued job run
+  std::uint64_t rules = kRules;                  // by which placement decides: event.h
+  std::set<std::pair<Instant, NodeId>> cordons;  // exactly the cordons that end by themselves
+  std::map<std::string, Tenant> tenants;         // all that ever ran something, or were set
+  std::map<std::pair<std::string, std::int64_t>, Instant>
+      waits;                // since when nothing of a tenant's jobs of a priority has started: priority.h
+  std::vector<Hold> holds;  // by whose turn comes first; as the last decision left them
+  Index index;              // made from the rest: index.h
   bool operator==(const Cluster&) const = default;
 };
 

@@ -12,7 +12,7 @@
 
 namespace paddock::scheduler {
 
-// Resolve its references and options and look for finished work; answer with JobPrepared or JobRefused.
+// Resolve its references and options and look for finished work; answer with JobPrepared, JobRefused or JobSkipped.
 struct PrepareJob {
   JobKey job;
   bool operator==(const PrepareJob&) const = default;

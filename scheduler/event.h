@@ -4,13 +4,20 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "scheduler/graph.h"
+#include "scheduler/tenant.h"
 
 namespace paddock::scheduler {
+
+// Raised by every change after which events of before would be decided otherwise: a journal holds no decisions, so
+// replay decides again, by the rules that CoordinatorStarted names (docs/journal-format.md). The old way keeps a file
+// of its own (rules_1.h). 2: fair share, quotas, holds with time limits, preemption, cordons, labels, racks.
+inline constexpr std::uint64_t kRules = 2;
 
 // `token` is drawn by the client; a second submission with the same one changes nothing.
 struct GraphSubmitted {
@@ -18,6 +25,9 @@ struct GraphSubmitted {
   std::int64_t priority = 0;
   std::string token;
   std::vector<JobRequest> jobs;
+  std::string tenant = kTenantDefault;  // who is charged
+  GraphId retry_of{};                   // 0: of none
+  std::map<JobName, Artifacts> done{};  // jobs that need not run: what they made in `retry_of`
   bool operator==(const GraphSubmitted&) const = default;
 };
 
@@ -36,7 +46,7 @@ struct JobPrepared {
   bool operator==(const JobPrepared&) const = default;
 };
 
-// The other answer to PrepareJob: it cannot run as it is.
+// The second answer to PrepareJob: it cannot run as it is.
 struct JobRefused {
   JobKey job;
   std::string reason;
@@ -127,12 +137,62 @@ struct CheckpointRecorded {
 // asked again.
 struct CoordinatorStarted {
   Instant lease_until;
+  std::uint64_t rules = kRules;  // by which placement decides from here on; records without it say 1
   bool operator==(const CoordinatorStarted&) const = default;
+};
+
+// The third answer to PrepareJob: its condition does not hold, so it is not to run; no failure.
+struct JobSkipped {
+  JobKey job;
+  std::string reason;
+  bool operator==(const JobSkipped&) const = default;
+};
+
+// Made by due() in lease.h.
+struct TimeLimitReached {
+  Fence fence;
+  bool operator==(const TimeLimitReached&) const = default;
+};
+
+// Graphs that have ended leave the cluster: the coordinator has them in its archive, and answers from there.
+struct GraphsArchived {
+  std::vector<GraphId> graphs;
+  bool operator==(const GraphsArchived&) const = default;
+};
+
+// An operator takes the node out: nothing new starts there, and what runs goes on elsewhere from its next
+// checkpoint, or when the deadline is over.
+struct NodeDrained {
+  NodeId node;
+  std::string reason;
+  Instant ends_at;  // 0: no deadline
+  bool operator==(const NodeDrained&) const = default;
+};
+
+// It takes work again, drained or cordoned.
+struct NodeResumed {
+  NodeId node;
+  bool operator==(const NodeResumed&) const = default;
+};
+
+// Made by due() in lease.h: the time of a cordon, or the deadline of a drain, is over.
+struct CordonEnded {
+  NodeId node;
+  bool operator==(const CordonEnded&) const = default;
+};
+
+// An operator says what a tenant may use and how much of the cluster is its share.
+struct TenantSet {
+  std::string tenant;
+  std::int64_t weight_permille = 1'000;
+  Usage quota;
+  bool operator==(const TenantSet&) const = default;
 };
 
 using What = std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen,
                           NodeLeft, NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported,
-                          ArtifactRecorded, CheckpointRecorded, CoordinatorStarted>;
+                          ArtifactRecorded, CheckpointRecorded, CoordinatorStarted, JobSkipped,
+                          TimeLimitReached, GraphsArchived, NodeDrained, NodeResumed, CordonEnded, TenantSet>;
 
 struct Event {
   Moment at;

@@ -1,34 +1,18 @@
 #include "scheduler/explain.h"
 
 #include <algorithm>
+#include <chrono>
 #include <vector>
 
+#include "scheduler/backfill.h"
+#include "scheduler/cordon.h"
+#include "scheduler/edges.h"
 #include "scheduler/placement.h"
+#include "scheduler/quota.h"
+#include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
 namespace {
-
-constexpr std::size_t kNamedMax = 5;  // what does not fit a sentence is counted
-
-std::string join(const std::vector<std::string>& parts, std::string_view between) {
-  std::string text;
-  for (std::size_t i = 0; i < parts.size() && i < kNamedMax; ++i)
-    text += (i > 0 ? std::string(between) : "") + parts[i];
-  if (parts.size() > kNamedMax) text += " and " + std::to_string(parts.size() - kNamedMax) + " more";
-  return text;
-}
-
-std::string shown(const JobKey& key) {
-  return std::to_string(key.graph.value) + "/" + key.job.value;
-}
-
-std::string count(std::uint64_t number, const std::string& one) {
-  return std::to_string(number) + " " + one + (number == 1 ? "" : "s");
-}
-
-std::string mebibytes(std::uint64_t bytes) {
-  return std::to_string(bytes >> 20) + " MiB";
-}
 
 std::string names_of(const Nodes& nodes) {
   std::vector<std::string> names;
@@ -36,77 +20,125 @@ std::string names_of(const Nodes& nodes) {
   return join(names, ", ");
 }
 
+std::string gpus_of(const Request& request) {
+  std::string text = count(request.gpus_per_node(), "free GPU");
+  if (!request.gpu_model.empty()) text += " of kind " + request.gpu_model;
+  if (request.gpu_memory_bytes > 0) text += " of at least " + mebibytes(request.gpu_memory_bytes);
+  return text;
+}
+
+std::string labels_of(const Labels& labels) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : labels) parts.push_back(value.empty() ? name : name + "=" + value);
+  return join(parts, ", ");
+}
+
 // "a node with 2 free cores and 1 free GPU", "2 nodes with 4 free cores each"
 std::string wish(const Request& request) {
   std::vector<std::string> parts;
   if (request.cpus_per_node() > 0) parts.push_back(count(request.cpus_per_node(), "free core"));
-  if (request.gpus_per_node() > 0) parts.push_back(count(request.gpus_per_node(), "free GPU"));
+  if (request.gpus_per_node() > 0) parts.push_back(gpus_of(request));
   if (request.memory_bytes_per_node() > 0)
     parts.push_back(mebibytes(request.memory_bytes_per_node()) + " of free memory");
   if (parts.empty()) parts.push_back("a free port");
-  return request.nodes == 1 ? "a node with " + join(parts, " and ")
-                            : std::to_string(request.nodes) + " nodes with " + join(parts, " and ") + " each";
+  if (!request.labels.empty()) parts.push_back("label " + labels_of(request.labels));
+  if (!request.avoid.empty()) parts.push_back("no label " + labels_of(request.avoid));
+  return request.fewest_nodes() == 1
+             ? "a node with " + join(parts, " and ")
+             : std::to_string(request.fewest_nodes()) + " nodes with " + join(parts, " and ") + " each";
 }
 
 // What the node lacks first: "a has 1 of 2 free", in the unit of that lack.
-std::string lack(const Node& node, const Request& request) {
+std::string lack(const Cluster& cluster, const Node& node, const Wanted& wanted) {
+  const Request& request = wanted.request;
   const std::string& name = node.name.value;
   if (!node.is_ready) return name + " is lost";
-  if (request.cpus_per_node() > node.free.cpus) {
-    return name + " has " + std::to_string(node.free.cpus) + " of " + std::to_string(node.offer.cpus) +
-           " free";
+  if (node.cordon) return why_cordoned(node);
+  if (!has_labels(request, node.offer)) return name + " has other labels";
+  const Room all = room_when_empty(request, node.offer);
+  const Room now = room_now(request, node.offer, node.free);
+  if (request.cpus_per_node() > now.cpus)
+    return name + " has " + std::to_string(now.cpus) + " of " + std::to_string(all.cpus) + " free";
+  if (request.gpus_per_node() > now.gpus) {
+    return name + " has " + std::to_string(now.gpus) + " of " + count(all.gpus, "GPU") +
+           (all.gpus < node.offer.gpus.size() ? " of that kind" : "") + " free";
   }
-  if (request.gpus_per_node() > node.free.gpus.size()) {
-    return name + " has " + std::to_string(node.free.gpus.size()) + " of " +
-           count(node.offer.gpus.size(), "GPU") + " free";
-  }
-  if (request.memory_bytes_per_node() > node.free.memory_bytes) {
-    return name + " has " + mebibytes(node.free.memory_bytes) + " of " + mebibytes(node.offer.memory_bytes) +
-           " free";
-  }
-  if (node.free.ports.empty()) return name + " has no free port";
+  if (request.memory_bytes_per_node() > now.memory_bytes)
+    return name + " has " + mebibytes(now.memory_bytes) + " of " + mebibytes(all.memory_bytes) + " free";
+  if (now.ports == 0) return name + " has no free port";
+  if (!may_take(cluster, node, wanted)) return name + " runs another job that is to be kept apart";
   return name + " would do";
 }
 
-std::string why_not_placed(const Cluster& cluster, const Request& request) {
-  if (cluster.nodes.empty()) return "waits for " + wish(request) + ": no node has joined";
+// On the nodes that are there, also those that take no work for now.
+bool could_ever_fit(const Cluster& cluster, const Request& request) {
+  std::uint32_t nodes = 0;
+  for (const auto& [name, node] : cluster.nodes) {
+    if (node.is_ready && has_labels(request, node.offer) &&
+        room_when_empty(request, node.offer).holds(request))
+      ++nodes;
+  }
+  return nodes >= request.fewest_nodes();
+}
+
+std::string why_not_placed(const Cluster& cluster, const Wanted& wanted) {
+  if (cluster.nodes.empty()) return "waits for " + wish(wanted.request) + ": no node has joined";
   std::vector<std::string> lacks;
-  for (const auto& [name, node] : cluster.nodes) lacks.push_back(lack(node, request));
-  std::string text = "waits for " + wish(request) + ": " + join(lacks, ", ");
-  if (!find_nodes_when_empty(cluster, request, {})) text += "; it would not fit even if nothing else ran";
+  for (const auto& [name, node] : cluster.nodes)
+    lacks.push_back(lacks.size() < kNamedMax ? lack(cluster, node, wanted) : "");  // the rest is only counted
+  std::string text = "waits for " + wish(wanted.request) + ": " + join(lacks, ", ");
+  if (!could_ever_fit(cluster, wanted.request)) text += "; it would not fit even if nothing else ran";
   return text;
 }
 
-// Walks the queue as place_queued() does, so that it finds who holds nodes back for itself.
-std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job& job) {
+std::string minutes_until(Instant from, Instant now) {
+  return show_duration(std::chrono::ceil<std::chrono::minutes>(std::max(from - now, Millis(0))));
+}
+
+std::string explain_held(const Cluster& cluster, const Hold& hold, const Wanted& wanted, Instant now) {
+  std::vector<std::string> going;
+  for (const Fence fence : hold.victims) {
+    const FoundConst found = find_attempt(cluster, fence);
+    if (found.attempt != nullptr && found.attempt->is_live()) going.push_back(shown(found.key));
+  }
+  if (!going.empty())
+    return "waits for " + join(going, ", ") + " of lower priority to make room on " + names_of(hold.nodes);
+  std::string text = why_not_placed(cluster, wanted);
+  if (hold.from != kNever)
+    text += "; " + names_of(hold.nodes) + " will do in at most " + minutes_until(hold.from, now);
+  return text;
+}
+
+std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job& job, Instant now) {
   if (const auto other = same_work(cluster, key, job))
     return "waits for " + shown(*other) + ", which does the same work";
   const Request& request = job.request.resources;
-  Nodes reserved;
-  std::string holders;
-  for (const Queued& queued : cluster.queue) {
-    const JobKey before{queued.graph, queued.job};
-    if (before == key) break;
-    const Job& other = *find_job(cluster, before);
-    if (same_work(cluster, before, other)) continue;
-    if (const auto later = find_nodes_when_empty(cluster, other.request.resources, reserved)) {
-      reserved.insert(later->begin(), later->end());
-      holders += (holders.empty() ? "" : ", ") + shown(before);
+  const Wanted wanted{request, request.nodes, key.graph};
+  const std::string& tenant = cluster.graphs.at(key.graph).tenant;
+  if (const std::string obstacle = quota_obstacle(cluster, tenant, request); !obstacle.empty())
+    return "waits because " + obstacle;
+  if (const Hold* hold = find_hold(cluster, key)) return explain_held(cluster, *hold, wanted, now);
+  if (!cluster.holds.empty() && find_nodes(cluster, wanted, {})) {
+    std::vector<std::string> holders;
+    Nodes kept;
+    for (const Hold& hold : cluster.holds) {
+      holders.push_back(shown(hold.job));
+      kept.insert(hold.nodes.begin(), hold.nodes.end());
     }
+    return "waits its turn behind " + join(holders, ", ") + ", for which " + names_of(kept) +
+           (kept.size() == 1 ? " is" : " are") + " being kept";
   }
-  if (find_nodes(cluster, request, {}) && !holders.empty()) {
-    return "waits its turn behind " + holders + ", for which " + names_of(reserved) +
-           (reserved.size() == 1 ? " is" : " are") + " being kept";
-  }
-  return why_not_placed(cluster, request);
+  return why_not_placed(cluster, wanted);
 }
 
 std::string explain_waiting(const Cluster& cluster, const JobKey& key, const Job& job) {
   std::vector<std::string> unmet;
   for (const JobName& need : job.request.needs) {
     const Job* needed = find_job(cluster, JobKey{key.graph, need});
-    if (needed == nullptr || needed->state == JobState::kSucceeded) continue;
-    unmet.push_back(need.value + " (" + std::string(name_of(needed->state)) + ")");
+    const On on = edge_of(job.request, need);
+    if (needed == nullptr || state_of(on, *needed) != EdgeState::kOpen) continue;
+    const std::string wish = on == On::kSuccess ? "" : on == On::kFailure ? " to fail" : " to end";
+    unmet.push_back(need.value + wish + " (" + std::string(name_of(needed->state)) + ")");
   }
   return "waits for " + join(unmet, ", ");
 }
@@ -135,7 +167,7 @@ std::string explain(const Cluster& cluster, const JobKey& key, Instant now) {
     case JobState::kPreparing:
       return "its options are being resolved";
     case JobState::kQueued:
-      return explain_queued(cluster, key, *job);
+      return explain_queued(cluster, key, *job, now);
     case JobState::kRunning:
       return explain_running(job->attempts.back());
     case JobState::kBackingOff: {
@@ -152,8 +184,10 @@ std::string explain(const Cluster& cluster, const JobKey& key, Instant now) {
 }
 
 std::string explain_request(const Cluster& cluster, const Request& request) {
-  if (const auto nodes = find_nodes(cluster, request, {})) return "would run now on " + names_of(*nodes);
-  return why_not_placed(cluster, request);
+  const Wanted wanted{request, request.nodes};
+  const auto nodes = find_nodes(cluster, wanted, {});
+  return nodes ? "would run now on " + names_of({nodes->begin(), nodes->end()})
+               : why_not_placed(cluster, wanted);
 }
 
 }  // namespace paddock::scheduler

@@ -1,9 +1,11 @@
 #include "scheduler/graph.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "scheduler/failure.h"
 
 namespace paddock::scheduler {
 
@@ -66,6 +68,10 @@ std::string_view name_of(Outcome outcome) {
       return "node_lost";
     case Outcome::kCancelled:
       return "cancelled";
+    case Outcome::kTimedOut:
+      return "timed_out";
+    case Outcome::kPreempted:
+      return "preempted";
   }
   PADDOCK_CHECK(false, static_cast<int>(outcome));
   return {};
@@ -89,6 +95,10 @@ Result<void> check_job(const JobRequest& job) {
     return fail(Code::kInvalid, where + ": nodes × ranks_per_node must be within 1 and " +
                                     std::to_string(limits::kRanksPerAttemptMax));
   }
+  if (asked.nodes_min > asked.nodes) {
+    return fail(Code::kInvalid,
+                where + ": nodes_min must be at most nodes (" + std::to_string(asked.nodes) + ")");
+  }
   if (asked.cpus_per_rank > kPerRankMax || asked.gpus_per_rank > kPerRankMax ||
       asked.memory_bytes_per_rank > kMemoryBytesMax) {
     return fail(Code::kInvalid, where + ": no node has so many resources, ask for less");
@@ -100,8 +110,15 @@ Result<void> check_job(const JobRequest& job) {
                                     std::to_string(limits::kRetriesMax) +
                                     ", a backoff of at most an hour and a factor within 1 and 1000");
   }
+  for (const std::string& each : job.retry.not_on) {
+    if (!is_failure_class(each))
+      return fail(Code::kInvalid, where + ": '" + each + "' is no class of failure");
+  }
   if (job.grace < Millis(0) || job.grace > limits::kBackoffMax) {
     return fail(Code::kInvalid, where + ": the grace period must be within 0 and one hour");
+  }
+  if (job.time_limit < Millis(0) || job.time_limit > limits::kTimeLimitMax) {
+    return fail(Code::kInvalid, where + ": the time limit must be within 0 and 1000 days");
   }
   return {};
 }
@@ -153,6 +170,12 @@ Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& j
       if (!names.contains(need)) {
         return fail(Code::kInvalid,
                     "job " + job.name.value + " needs " + need.value + ", which is not in the graph");
+      }
+    }
+    for (const auto& [need, on] : job.on) {
+      if (std::ranges::find(job.needs, need) == job.needs.end()) {
+        return fail(Code::kInvalid,
+                    "job " + job.name.value + " waits on " + need.value + ", which is not among its needs");
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +35,12 @@ struct RetryRule {
   std::int32_t limit = 0;                // how many failed attempts are followed by another
   Millis backoff{0};                     // before the second attempt
   std::int64_t factor_permille = 2'000;  // each later pause is this much longer, up to limits::kBackoffMax
+  std::set<std::string> not_on{"time_limit"};  // classes of failure (failure.h) after which there is no other
   bool operator==(const RetryRule&) const = default;
 };
+
+// What a job that is needed must have come to. The rules are in edges.h.
+enum class On { kSuccess, kFailure, kAlways };
 
 // A job as submitted. `spec` is the coordinator's business (JSON); here it is only kept.
 struct JobRequest {
@@ -46,6 +51,9 @@ struct JobRequest {
   RetryRule retry;
   Millis grace{0};  // between SIGTERM and SIGKILL
   std::string spec;
+  std::map<JobName, On> on{};   // of those needs that are not to succeed
+  Millis time_limit{0};         // of each attempt; 0: none
+  bool is_preemptible = false;  // goes on from a checkpoint, so it may be asked to make room
   bool operator==(const JobRequest&) const = default;
 };
 
@@ -58,6 +66,9 @@ struct Launch {
   std::string stage_key;  // equal keys are equal work; "": never shared
   bool operator==(const Launch&) const = default;
 };
+
+// Whose graph it is when nobody is named.
+inline constexpr const char* kTenantDefault = "default";
 
 enum class RankState { kAssigned, kStarted, kEnded };
 
@@ -72,9 +83,9 @@ struct Rank {
   bool operator==(const Rank&) const = default;
 };
 
-// kStopped: asked to stop and saved (exit code 75); kNodeLost and kStopped do not count against the retry
-// limit.
-enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled };
+// kStopped: asked to stop and saved (exit code 75). kPreempted: asked by the scheduler, to make room, to leave a
+// node, to grow. These two and kNodeLost do not count against the retry limit.
+enum class Outcome { kRunning, kSucceeded, kFailed, kStopped, kNodeLost, kCancelled, kTimedOut, kPreempted };
 
 // Why an attempt is being ended while some of its ranks still run.
 struct Ending {
@@ -95,13 +106,15 @@ struct Attempt {
   std::uint16_t master_port = 0;
   WallTime started;
   WallTime ended;  // 0: not yet
+  Instant started_at{};
   bool operator==(const Attempt&) const = default;
 
   bool is_live() const { return outcome == Outcome::kRunning; }
 };
 
 // waiting (a need is unmet) → preparing → queued → running → succeeded | failed | cancelled, with backing_off
-// between attempts; skipped: a need failed. The last four are terminal and final.
+// between attempts; skipped: a need came to something else than it waits for, or its condition does not hold.
+// The last four are terminal and final.
 enum class JobState {
   kWaiting,
   kPreparing,
@@ -118,6 +131,8 @@ struct Job {
   JobRequest request;
   std::uint32_t index = 0;  // place in the submission
   std::vector<JobName> dependants;
+  std::uint32_t needs_open = 0;  // needs that have not come to what it waits for
+  bool has_failed_need = false;  // skipped because of a failure before it, which makes the graph a failed one
   JobState state = JobState::kWaiting;
   std::string reason;  // of a terminal state, or of the pause before the next attempt
   Launch launch;
@@ -129,6 +144,7 @@ struct Job {
   Instant retry_at;                // while backing off
   WallTime started;
   WallTime ended;
+  std::set<NodeId> suspects;  // on which an attempt was lost for the node's sake
   bool operator==(const Job&) const = default;
 
   Attempt* live_attempt() {
@@ -142,13 +158,16 @@ enum class GraphState { kActive, kSucceeded, kFailed, kCancelled };
 struct Graph {
   GraphId id;
   std::string name;
-  std::int64_t priority = 0;  // more is sooner
+  std::string tenant = kTenantDefault;  // who is charged
+  std::int64_t priority = 0;            // more is sooner
   GraphState state = GraphState::kActive;
   std::optional<std::string> cancelled;  // why, once somebody asked
   std::map<JobName, Job> jobs;
   std::uint64_t jobs_open = 0;  // not terminal
+  std::uint64_t jobs_bad = 0;   // failed, cancelled, or skipped because of a failure
   WallTime submitted;
   WallTime ended;
+  GraphId retry_of{};  // the graph that this one takes up again; 0: none
   bool operator==(const Graph&) const = default;
 };
 
@@ -158,8 +177,8 @@ std::string_view name_of(JobState state);
 std::string_view name_of(GraphState state);
 std::string_view name_of(Outcome outcome);
 
-// kInvalid with the first fault: no job, a bad or doubled name, an unknown need, a cycle, a size out of
-// bounds.
+// kInvalid with the first fault: no job, a bad or doubled name, an unknown need, an edge to a job that is not
+// needed, a cycle, a size out of bounds.
 Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& jobs);
 
 }  // namespace paddock::scheduler

@@ -1,20 +1,30 @@
 // 1. A job has at most one live attempt, its newest, and is running exactly then.
-// 2. A gang is whole: as many ranks as asked for, on as many different nodes, each rank with its GPUs.
+// 2. A gang is whole: so many ranks on each of its nodes, of which it has as many as it may do with, each rank with
+// its GPUs.
 // 3. A node's free resources are what it offers less what live ranks (and the ports of live attempts) hold;
 // no GPU and
 //    no port is held twice.
 // 4. A rank that has not ended is on a ready node, of the generation that it was placed on.
 // 5. The queue holds exactly the queued jobs, `backoffs` exactly those that back off.
-// 6. A job that is not terminal has a cause: waiting – a need is open; and no need of it has failed.
-// 7. A graph is active exactly while it has jobs that are not terminal, and counts them right.
+// 6. A job waits exactly while a need of it is open, and counts those; one that goes on has no need that came to
+// something else than it waits for.
+// 7. A graph is active exactly while it has jobs that are not terminal, and counts them and the bad ones right.
 // 8. Fences are handed out once, rise within a job, and find their attempt.
 // 9. A stage that is worked on has one owner, from its first attempt to its end; no other job runs with its
 // key.
+// 10. `time_limits` holds exactly the live attempts that have a limit and are not being ended.
+// 11. A node that an operator drains or that is cordoned takes nothing new; `cordons` holds exactly those that end.
+// 12. What a tenant uses is what its live ranks hold, and no more.
+// 13. Nodes are kept for queued jobs, take work, and are kept once; a class waits exactly while a job of it does.
+// 14. The index is what it would be if it were made anew.
 #include "scheduler/invariants.h"
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
+
+#include "scheduler/edges.h"
 
 namespace paddock::scheduler {
 namespace {
@@ -26,16 +36,29 @@ class Checker {
   std::vector<std::string> run() {
     for (const auto& [name, node] : cluster_.nodes) left_[name] = all_of(node.offer);
     for (const auto& [id, graph] : cluster_.graphs) check_graph_of(graph);
+    std::size_t cordons = 0;
     for (const auto& [name, node] : cluster_.nodes) {
       expect(left_[name] == node.free, "3: the free resources of ", name, " are not what is left");
       expect(live_[name] == node.attempts, "3: the attempts of ", name, " are not those that run there");
+      const bool ends = node.cordon && node.cordon->ends_at > Instant{};
+      cordons += ends ? 1 : 0;
+      expect(!ends || cluster_.cordons.contains({node.cordon->ends_at, name}), "11: the cordon of ", name,
+             " would not end");
     }
+    expect(cordons == cluster_.cordons.size(), "11: ", cordons, " cordons end, the set has ",
+           cluster_.cordons.size());
+    for (const auto& [name, tenant] : cluster_.tenants)
+      expect(used_[name] == tenant.used, "12: tenant ", name, " does not use what its ranks hold");
+    check_holds();
+    expect(cluster_.index == rebuilt(cluster_), "14: the index is not what is there");
     expect(queued_ == cluster_.queue.size(), "5: ", queued_, " jobs are queued, the queue has ",
            cluster_.queue.size());
     expect(backing_off_ == cluster_.backoffs.size(), "5: ", backing_off_, " jobs back off, the set has ",
            cluster_.backoffs.size());
     expect(attempts_ == cluster_.attempts.size(), "8: ", attempts_, " attempts, the index has ",
            cluster_.attempts.size());
+    expect(limited_ == cluster_.time_limits.size(), "10: ", limited_, " attempts have a limit, the set has ",
+           cluster_.time_limits.size());
     for (const auto& [stage, owner] : cluster_.stage_owners) {
       const Job* job = find_job(cluster_, owner);
       expect(job != nullptr && job->launch.stage_key == stage &&
@@ -55,14 +78,38 @@ class Checker {
     broken_.push_back(text.str());
   }
 
+  void check_holds() {
+    std::set<NodeId> kept;
+    for (const Hold& hold : cluster_.holds) {
+      const Job* job = find_job(cluster_, hold.job);
+      expect(job != nullptr && job->state == JobState::kQueued, "13: nodes are kept for ", hold.job,
+             ", which is not queued");
+      for (const NodeId& node : hold.nodes) {
+        expect(kept.insert(node).second, "13: ", node, " is kept twice");
+        expect(cluster_.nodes.at(node).takes_work(), "13: ", node, " is kept though it takes no work");
+      }
+    }
+    std::set<std::pair<std::string, std::int64_t>> classes;
+    for (const auto& [group, jobs] : cluster_.index.groups) classes.insert({group.tenant, group.priority});
+    for (const auto& [waiting, since] : cluster_.waits)
+      expect(classes.contains(waiting), "13: priority ", waiting.second, " of ", waiting.first,
+             " waits without a job");
+    for (const auto& waiting : classes)
+      expect(cluster_.waits.contains(waiting), "13: priority ", waiting.second, " of ", waiting.first,
+             " never rises");
+  }
+
   void check_graph_of(const Graph& graph) {
     std::uint64_t open = 0;
+    std::uint64_t bad = 0;
     for (const auto& [name, job] : graph.jobs) {
       open += is_terminal(job.state) ? 0 : 1;
+      bad += is_bad(job) ? 1 : 0;
       check_job(graph, JobKey{graph.id, name}, job);
     }
     expect(open == graph.jobs_open, "7: graph ", graph.id, " has ", open, " open jobs, counts ",
            graph.jobs_open);
+    expect(bad == graph.jobs_bad, "7: graph ", graph.id, " has ", bad, " bad jobs, counts ", graph.jobs_bad);
     expect((graph.state == GraphState::kActive) == (open > 0), "7: graph ", graph.id, " is ",
            name_of(graph.state));
   }
@@ -99,14 +146,14 @@ class Checker {
 
   void check_cause(const Graph& graph, const JobKey& key, const Job& job) {
     if (is_terminal(job.state)) return;
-    bool is_open = false;
-    for (const JobName& need : job.request.needs) {
-      const JobState state = graph.jobs.at(need).state;
-      is_open = is_open || !is_terminal(state);
-      expect(!is_terminal(state) || state == JobState::kSucceeded, "6: ", key, " goes on though ", need,
-             " failed");
+    std::uint32_t open = 0;
+    for (const JobName& need : std::set<JobName>(job.request.needs.begin(), job.request.needs.end())) {
+      const EdgeState edge = state_of(edge_of(job.request, need), graph.jobs.at(need));
+      open += edge == EdgeState::kOpen ? 1 : 0;
+      expect(edge != EdgeState::kBroken, "6: ", key, " goes on though ", need, " came to something else");
     }
-    expect((job.state == JobState::kWaiting) == is_open, "6: ", key, " is ", name_of(job.state),
+    expect(open == job.needs_open, "6: ", key, " has ", open, " open needs, counts ", job.needs_open);
+    expect((job.state == JobState::kWaiting) == (open > 0), "6: ", key, " is ", name_of(job.state),
            " without cause");
   }
 
@@ -121,9 +168,19 @@ class Checker {
       if (rank.state == RankState::kEnded) continue;
       has_open = true;
       check_rank(key, request, attempt, rank);
+      Usage& used = used_[find_graph(cluster_, key.graph)->tenant];
+      used.cpus += request.cpus_per_rank;
+      used.gpus += request.gpus_per_rank;
+      used.memory_bytes += request.memory_bytes_per_rank;
     }
-    expect(attempt.ranks.size() == request.world_size() && nodes.size() == request.nodes, "2: the gang of ",
-           key, " has ", attempt.ranks.size(), " ranks on ", nodes.size(), " nodes");
+    expect(attempt.ranks.size() == nodes.size() * request.ranks_per_node &&
+               nodes.size() >= request.fewest_nodes() && nodes.size() <= request.nodes,
+           "2: the gang of ", key, " has ", attempt.ranks.size(), " ranks on ", nodes.size(), " nodes");
+    if (job.request.time_limit > Millis(0) && !attempt.ending) {
+      ++limited_;
+      expect(cluster_.time_limits.contains({attempt.started_at + job.request.time_limit, attempt.fence}),
+             "10: ", key, " runs without its time limit");
+    }
     expect(has_open, "1: all ranks of ", key, " have ended but it goes on");
     const Rank& master = attempt.ranks.front();
     const auto node = cluster_.nodes.find(master.node);
@@ -157,6 +214,8 @@ class Checker {
   std::size_t queued_ = 0;
   std::size_t backing_off_ = 0;
   std::size_t attempts_ = 0;
+  std::size_t limited_ = 0;
+  std::map<std::string, Usage> used_;
   std::vector<std::string> broken_;
 };
 

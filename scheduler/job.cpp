@@ -1,39 +1,49 @@
 #include "scheduler/job.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "scheduler/edges.h"
+#include "scheduler/priority.h"
 
 namespace paddock::scheduler {
 namespace {
 
-Queued queued_of(const Graph& graph, const Job& job) {
-  return Queued{-graph.priority, graph.id, job.index, job.request.name};
+std::string why_skipped(const Job& need, On on) {
+  const std::string name = "needs " + need.request.name.value;
+  if (on == On::kFailure && need.state == JobState::kSucceeded) return name + " to fail, which succeeded";
+  const std::string wish = on == On::kFailure ? " to fail" : "";
+  if (need.state == JobState::kSkipped) return name + wish + ", which was skipped";
+  return name + wish + ", which did not " + (on == On::kFailure ? "fail" : "succeed") + " (" +
+         std::string(name_of(need.state)) + ")";
 }
 
-bool needs_are_met(const Graph& graph, const Job& job) {
-  return std::ranges::all_of(job.request.needs, [&](const JobName& need) {
-    return graph.jobs.at(need).state == JobState::kSucceeded;
-  });
-}
-
-// All that comes after a job that did not succeed can never run. A walk instead of recursion: a chain may be
-// long.
-void skip_dependants(Step& step, Graph& graph, const Job& failed) {
-  std::vector<const Job*> unsettled{&failed};
+// What the end of a job means for those that need it: they may go on, or never will, which has consequences
+// of its own. A walk instead of recursion: a chain may be long.
+void settle_dependants(Step& step, Graph& graph, const Job& ended) {
+  std::vector<const Job*> unsettled{&ended};
   while (!unsettled.empty()) {
-    const Job& job = *unsettled.back();
+    const Job& need = *unsettled.back();
     unsettled.pop_back();
-    for (const JobName& name : job.dependants) {
-      const Job& dependant = graph.jobs.at(name);
-      if (is_terminal(dependant.state)) continue;
-      move_job(step, JobKey{graph.id, name}, JobState::kSkipped,
-               "needs " + job.request.name.value + ", which " +
-                   (job.state == JobState::kSkipped
-                        ? "was skipped"
-                        : "did not succeed (" + std::string(name_of(job.state)) + ")"));
+    for (const JobName& name : need.dependants) {
+      Job& dependant = graph.jobs.at(name);
+      if (dependant.state != JobState::kWaiting) continue;
+      const JobKey key{graph.id, name};
+      if (graph.cancelled) {
+        move_job(step, key, JobState::kCancelled, *graph.cancelled);
+        unsettled.push_back(&dependant);
+        continue;
+      }
+      const On on = edge_of(dependant.request, need.request.name);
+      if (state_of(on, need) == EdgeState::kHolds) {
+        if (--dependant.needs_open == 0) move_job(step, key, JobState::kPreparing);
+        continue;
+      }
+      dependant.has_failed_need = on == On::kSuccess && is_bad(need);
+      move_job(step, key, JobState::kSkipped, why_skipped(need, on));
       unsettled.push_back(&dependant);
     }
   }
@@ -41,11 +51,9 @@ void skip_dependants(Step& step, Graph& graph, const Job& failed) {
 
 void settle_graph(Step& step, Graph& graph) {
   if (graph.state != GraphState::kActive || graph.jobs_open > 0) return;
-  const bool all_succeeded = std::ranges::all_of(
-      graph.jobs, [](const auto& entry) { return entry.second.state == JobState::kSucceeded; });
-  graph.state = all_succeeded     ? GraphState::kSucceeded
-                : graph.cancelled ? GraphState::kCancelled
-                                  : GraphState::kFailed;
+  graph.state = graph.jobs_bad == 0 ? GraphState::kSucceeded
+                : graph.cancelled   ? GraphState::kCancelled
+                                    : GraphState::kFailed;
   graph.ended = step.at.wall;
 }
 
@@ -56,13 +64,20 @@ void move_job(Step& step, const JobKey& key, JobState state, std::string reason)
   Job* job = find_job(step.cluster, key);
   PADDOCK_CHECK(graph != nullptr && job != nullptr, key);
   if (is_terminal(job->state)) return;
-  if (job->state == JobState::kQueued) step.cluster.queue.erase(queued_of(*graph, *job));
+  if (job->state == JobState::kQueued) {
+    step.cluster.queue.erase(queued_of(*graph, *job));
+    forget_queued(step.cluster, *graph, *job);
+    note_left(step.cluster, graph->tenant, graph->priority);
+    if (state != JobState::kRunning) step.look_again();  // nodes may have been kept for it
+  }
   if (job->state == JobState::kBackingOff) step.cluster.backoffs.erase({job->retry_at, key});
 
   job->state = state;
   job->reason = std::move(reason);
   if (state == JobState::kQueued) {
     step.cluster.queue.insert(queued_of(*graph, *job));
+    index_queued(step.cluster, *graph, *job);
+    note_waiting(step.cluster, graph->tenant, graph->priority, step.at.now);
     step.cluster.is_placement_due = true;
   }
   if (state == JobState::kBackingOff) step.cluster.backoffs.insert({job->retry_at, key});
@@ -70,9 +85,11 @@ void move_job(Step& step, const JobKey& key, JobState state, std::string reason)
   if (is_terminal(state)) {
     job->ended = step.at.wall;
     --graph->jobs_open;
+    graph->jobs_bad += is_bad(*job) ? 1 : 0;
     const auto owner = step.cluster.stage_owners.find(job->launch.stage_key);
     if (owner != step.cluster.stage_owners.end() && owner->second == key) {
       step.cluster.stage_owners.erase(owner);
+      unpark(step.cluster, job->launch.stage_key, step.at.now);
       step.cluster.is_placement_due = true;  // another job may have waited for this stage
     }
   }
@@ -85,16 +102,7 @@ void finish_job(Step& step, const JobKey& key, JobState state, std::string reaso
   if (job == nullptr || is_terminal(job->state)) return;
   move_job(step, key, state, std::move(reason));
   Graph& graph = *find_graph(step.cluster, key.graph);
-  if (state == JobState::kSucceeded) {
-    for (const JobName& name : job->dependants) {
-      const Job& dependant = graph.jobs.at(name);
-      if (dependant.state == JobState::kWaiting && needs_are_met(graph, dependant)) {
-        move_job(step, JobKey{key.graph, name}, JobState::kPreparing);
-      }
-    }
-  } else {
-    skip_dependants(step, graph, *job);
-  }
+  settle_dependants(step, graph, *job);
   settle_graph(step, graph);
 }
 
@@ -107,12 +115,10 @@ void succeed_job(Step& step, const JobKey& key) {
   if (stage.empty()) return;
   step.cluster.stages[stage] = artifacts;
   // Whoever waited for the same work has it now.
-  std::vector<JobKey> same;
-  for (const Queued& queued : step.cluster.queue) {
+  const auto found = step.cluster.index.same_stage.find(stage);
+  if (found == step.cluster.index.same_stage.end()) return;
+  for (const Queued& queued : std::set(found->second)) {
     const JobKey waiting{queued.graph, queued.job};
-    if (find_job(step.cluster, waiting)->launch.stage_key == stage) same.push_back(waiting);
-  }
-  for (const JobKey& waiting : same) {
     Job& other = *find_job(step.cluster, waiting);
     other.is_cached = true;
     other.artifacts = artifacts;

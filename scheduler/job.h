@@ -12,7 +12,7 @@ namespace paddock::scheduler {
 // step. A terminal job stays as it is.
 void move_job(Step& step, const JobKey& key, JobState state, std::string reason = {});
 
-// Makes the job terminal, then settles its dependants and its graph.
+// Makes the job terminal, then settles its dependants (edges.h) and its graph.
 void finish_job(Step& step, const JobKey& key, JobState state, std::string reason);
 
 // Succeeded: its artifacts also serve every queued job with the same stage key.

@@ -13,6 +13,14 @@ std::vector<What> due(const Cluster& cluster, Instant now) {
     if (retry_at > now) break;
     events.emplace_back(BackoffEnded{job});
   }
+  for (const auto& [ends_at, node] : cluster.cordons) {
+    if (ends_at > now) break;
+    events.emplace_back(CordonEnded{node});
+  }
+  for (const auto& [ends_at, fence] : cluster.time_limits) {
+    if (ends_at > now) break;
+    events.emplace_back(TimeLimitReached{fence});
+  }
   return events;
 }
 
@@ -23,6 +31,8 @@ std::optional<Instant> next_deadline(const Cluster& cluster) {
     if (node.is_ready) consider(node.lease_until);
   }
   if (!cluster.backoffs.empty()) consider(cluster.backoffs.begin()->first);
+  if (!cluster.cordons.empty()) consider(cluster.cordons.begin()->first);
+  if (!cluster.time_limits.empty()) consider(cluster.time_limits.begin()->first);
   return next;
 }
 

@@ -10,7 +10,8 @@
 
 namespace paddock::scheduler {
 
-// NodeLost for leases that ran out and BackoffEnded for pauses that are over, at or before `now`.
+// NodeLost for leases that ran out, BackoffEnded for pauses that are over, CordonEnded and TimeLimitReached for attempts
+// whose time is up, at or before `now`.
 std::vector<What> due(const Cluster& cluster, Instant now);
 
 // When due() will have something next.

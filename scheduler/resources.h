@@ -3,7 +3,9 @@
 // Threads: values.
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,11 +19,14 @@ struct Gpu {
   bool operator==(const Gpu&) const = default;
 };
 
+using Labels = std::map<std::string, std::string>;  // what an operator says about a node: rack → r1
+
 struct Offer {
   std::uint32_t cpus = 0;
   std::uint64_t memory_bytes = 0;
   std::vector<Gpu> gpus;             // in the node's own order
   std::vector<std::uint16_t> ports;  // for rendezvous; each is lent to one attempt at a time
+  Labels labels{};
   bool operator==(const Offer&) const = default;
 };
 
@@ -33,8 +38,15 @@ struct Request {
   std::uint32_t gpus_per_rank = 0;
   std::uint32_t cpus_per_rank = 1;
   std::uint64_t memory_bytes_per_rank = 0;  // 0: not accounted and not limited
-  bool operator==(const Request&) const = default;
+  std::uint32_t nodes_min = 0;  // fewer will do, and more are taken later: elastic.h; 0: exactly `nodes`
+  std::string gpu_model{};      // a part of the model's name, as "H100"; "": any
+  std::uint64_t gpu_memory_bytes = 0;  // of each GPU, at least
+  Labels labels{};                     // that a node must have; value "": whatever it is
+  Labels avoid{};                      // that it must not have; likewise
+  std::string apart{};                 // jobs of a graph with the same text share no node; "": may
+  auto operator<=>(const Request&) const = default;
 
+  std::uint32_t fewest_nodes() const { return nodes_min > 0 ? nodes_min : nodes; }
   std::uint32_t world_size() const { return nodes * ranks_per_node; }
   std::uint64_t cpus_per_node() const { return std::uint64_t{cpus_per_rank} * ranks_per_node; }
   std::uint64_t gpus_per_node() const { return std::uint64_t{gpus_per_rank} * ranks_per_node; }
@@ -55,10 +67,26 @@ inline Free all_of(const Offer& offer) {
   return free;
 }
 
-// Whether one node's part of the gang fits; any of its nodes may become the master, so each needs a port.
-inline bool fits(const Request& request, const Free& free) {
-  return request.cpus_per_node() <= free.cpus && request.memory_bytes_per_node() <= free.memory_bytes &&
-         request.gpus_per_node() <= free.gpus.size() && !free.ports.empty();
-}
+// The kind of GPU that the request asks for.
+bool is_wanted(const Request& request, const Gpu& gpu);
+
+// What one node has for the request, in numbers: of GPUs only those that it could be given.
+struct Room {
+  std::uint64_t cpus = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t gpus = 0;
+  std::uint64_t ports = 0;
+
+  // Whether one node's part of the gang fits; any of its nodes may become the master, so each needs a port.
+  bool holds(const Request& request) const {
+    return request.cpus_per_node() <= cpus && request.memory_bytes_per_node() <= memory_bytes &&
+           request.gpus_per_node() <= gpus && ports > 0;
+  }
+};
+Room room_now(const Request& request, const Offer& offer, const Free& free);
+Room room_when_empty(const Request& request, const Offer& offer);
+
+// Whether the node's labels are those that are asked for.
+bool has_labels(const Request& request, const Offer& offer);
 
 }  // namespace paddock::scheduler

@@ -9,7 +9,7 @@ namespace {
 
 // What a node did to a job is not the job's fault: it starts again soon, but a cluster that keeps failing is
 // not hammered.
-constexpr RetryRule kAfterInterruption{limits::kRetriesMax, Millis(1'000), 2'000};
+const RetryRule kAfterInterruption{limits::kRetriesMax, Millis(1'000), 2'000};
 constexpr Millis kInterruptionPauseMax{60'000};
 
 }  // namespace
@@ -27,8 +27,11 @@ std::optional<Millis> pause_before_retry(const Job& job, Outcome outcome, bool m
   if (!may_retry || job.attempts.size() > static_cast<std::size_t>(limits::kRetriesMax)) return std::nullopt;
   switch (outcome) {
     case Outcome::kFailed:
+    case Outcome::kTimedOut:
       if (job.failures > job.request.retry.limit) return std::nullopt;
       return backoff_after(job.request.retry, job.failures);
+    case Outcome::kPreempted:
+      return Millis(0);  // whoever it made room for comes first anyway
     case Outcome::kStopped:
     case Outcome::kNodeLost:
       return std::min(backoff_after(kAfterInterruption, job.interruptions), kInterruptionPauseMax);

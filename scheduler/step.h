@@ -10,6 +10,10 @@ struct Step {
   Cluster& cluster;
   Moment at;
   Effects& effects;
+
+  // Something changed that only placement by rules 2 and later looks at: an old journal must not decide more often
+  // than it did.
+  void look_again() const { cluster.is_placement_due = cluster.is_placement_due || cluster.rules >= 2; }
 };
 
 }  // namespace paddock::scheduler

@@ -14,9 +14,10 @@ namespace paddock::storage {
 
 namespace {
 
-constexpr std::array<const char*, 3> kColumnNames = {"journal", "checkpoints",
-                                                     "cache"};  // in the order of Column
+constexpr std::array<const char*, 5> kColumnNames = {"journal", "checkpoints", "cache", "snapshot",
+                                                     "archive"};  // in the order of Column
 constexpr std::size_t kWriteBufferBytes = 16u << 20;
+constexpr std::uint64_t kLogBytesMax = 64u << 20;  // replayed by an opening: a second or less
 
 rocksdb::Slice slice(std::string_view text) {
   return {text.data(), text.size()};
@@ -34,8 +35,10 @@ tl::unexpected<Error> translate(const rocksdb::Status& status, std::string_view 
   return fail(code, "the database failed " + std::string(doing) + ": " + status.ToString());
 }
 
-rocksdb::DBOptions database_options(rocksdb::WALRecoveryMode recovery) {
+rocksdb::DBOptions database_options(rocksdb::WALRecoveryMode recovery, rocksdb::Env* environment) {
   rocksdb::DBOptions options;
+  if (environment != nullptr) options.env = environment;
+  options.max_total_wal_size = kLogBytesMax;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
@@ -55,6 +58,25 @@ std::vector<rocksdb::ColumnFamilyDescriptor> columns() {
   return all;
 }
 
+// kInvalid: it has columns that this version does not know.
+Result<void> check_columns(const std::string& dir, rocksdb::Env* environment) {
+  std::vector<std::string> names;
+  const auto options = database_options(rocksdb::WALRecoveryMode::kAbsoluteConsistency, environment);
+  // What cannot be listed is not there yet, or is for opening to complain about.
+  if (!rocksdb::DB::ListColumnFamilies(options, dir, &names).ok()) return {};
+  for (const std::string& name : names) {
+    const bool is_known = name == rocksdb::kDefaultColumnFamilyName ||
+                          std::ranges::any_of(kColumnNames, [&](const char* known) { return name == known; });
+    if (!is_known) {
+      return fail(Code::kInvalid,
+                  "the database in " + dir + " has a column '" + name +
+                      "' that this version does not know; start the version that wrote it, or "
+                      "a newer one");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string key_of(std::uint64_t number) {
@@ -71,11 +93,20 @@ std::optional<std::uint64_t> number_of(std::string_view key) {
 }
 
 void Batch::put(Column column, std::string key, std::string value) {
-  changes_.push_back({column, std::move(key), std::move(value)});
+  changes_.push_back({column, std::move(key), std::move(value), {}});
 }
 
 void Batch::erase(Column column, std::string key) {
-  changes_.push_back({column, std::move(key), std::nullopt});
+  changes_.push_back({column, std::move(key), std::nullopt, {}});
+}
+
+void Batch::erase_range(Column column, std::string begin, std::string end) {
+  PADDOCK_REQUIRE(begin < end);
+  changes_.push_back({column, std::move(begin), std::nullopt, std::move(end)});
+}
+
+void Batch::append(const Batch& other) {
+  changes_.insert(changes_.end(), other.changes_.begin(), other.changes_.end());
 }
 
 struct Database::Open {
@@ -97,20 +128,23 @@ Database::~Database() = default;
 Database::Database(Database&&) noexcept = default;
 Database& Database::operator=(Database&&) noexcept = default;
 
-Result<Database> Database::open(const fs::path& dir) {
+Result<Database> Database::open(const fs::path& dir, rocksdb::Env* environment) {
   RealDisk disk;
   TRY(make_dirs(disk, dir), "opening the database");
+  TRY(check_columns(dir.string(), environment), "opening the database");
   auto open = std::make_unique<Open>();
   rocksdb::DB* db = nullptr;
   // Absolute consistency refuses any damage, even the half record that a death in mid-write leaves at a log's
   // end. That one is nobody's loss, so the second try drops it (and still refuses everything else), and we
   // say that it did.
-  auto status = rocksdb::DB::Open(database_options(rocksdb::WALRecoveryMode::kAbsoluteConsistency),
-                                  dir.string(), columns(), &open->handles, &db);
+  auto status =
+      rocksdb::DB::Open(database_options(rocksdb::WALRecoveryMode::kAbsoluteConsistency, environment),
+                        dir.string(), columns(), &open->handles, &db);
   if (status.IsCorruption()) {
     open->torn_tail = status.ToString();
-    status = rocksdb::DB::Open(database_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords),
-                               dir.string(), columns(), &open->handles, &db);
+    status = rocksdb::DB::Open(
+        database_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords, environment), dir.string(),
+        columns(), &open->handles, &db);
   }
   if (!status.ok()) return translate(status, "to open in " + dir.string());
   open->db.reset(db);
@@ -120,8 +154,10 @@ Result<Database> Database::open(const fs::path& dir) {
 Result<void> Database::write(const Batch& batch) {
   rocksdb::WriteBatch changes;
   for (const Batch::Change& change : batch.changes_) {
-    const auto status = change.value ? changes.Put(open_->handle(change.column), change.key, *change.value)
-                                     : changes.Delete(open_->handle(change.column), change.key);
+    rocksdb::ColumnFamilyHandle* const column = open_->handle(change.column);
+    const auto status = change.value         ? changes.Put(column, change.key, *change.value)
+                        : change.end.empty() ? changes.Delete(column, change.key)
+                                             : changes.DeleteRange(column, change.key, change.end);
     PADDOCK_CHECK(status.ok(), status.ToString());  // in memory, without bounds set: nothing can refuse
   }
   rocksdb::WriteOptions options;

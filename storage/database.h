@@ -1,4 +1,4 @@
-// storage/database.h – the coordinator's RocksDB: three columns, atomic batches, and no damage passed over in
+// storage/database.h – the coordinator's RocksDB: a few columns, atomic batches, and no damage passed over in
 // silence. RocksDB's types and statuses stay behind this header. Opened with paranoid checks and its logs
 // listed and verified in the manifest. A log that ends in a torn record (the process or machine died while
 // writing, so nobody was told of it) loses that record only, and torn_tail() says so; any other damage is
@@ -18,12 +18,18 @@
 #include "base/result.h"
 #include "storage/disk.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace paddock::storage {
 
 enum class Column {
   kJournal,      // coordinator/journal.h
   kCheckpoints,  // storage/checkpoint_index.h
-  kCache,        // finished stages
+  kCache,        // not used: there from the first version on
+  kSnapshot,     // coordinator/snapshot.h
+  kArchive,      // coordinator/archive.h
 };
 
 // Keys that sort as the numbers do: eight bytes, big-endian.
@@ -36,6 +42,10 @@ class Batch {
  public:
   void put(Column column, std::string key, std::string value);
   void erase(Column column, std::string key);
+  // All keys from `begin` up to, not including, `end`.
+  void erase_range(Column column, std::string begin, std::string end);
+  // The changes of `other`, after these.
+  void append(const Batch& other);
   bool empty() const { return changes_.empty(); }
   std::size_t size() const { return changes_.size(); }
 
@@ -45,14 +55,16 @@ class Batch {
     Column column;
     std::string key;
     std::optional<std::string> value;  // empty: erase
+    std::string end;                   // not empty: erase from `key` up to here
   };
   std::vector<Change> changes_;
 };
 
 class Database {
  public:
-  // Opens or creates the database in `dir` (its parents are created).
-  static Result<Database> open(const fs::path& dir);
+  // Opens or creates the database in `dir` (its parents are created). kInvalid: a newer version wrote it.
+  // `environment`: the machine as RocksDB sees it, for tests; not owned, outlives this. nullptr: the real one.
+  static Result<Database> open(const fs::path& dir, rocksdb::Env* environment = nullptr);
   ~Database();
   Database(Database&&) noexcept;
   Database& operator=(Database&&) noexcept;

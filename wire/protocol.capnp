@@ -49,6 +49,18 @@ struct Message {
     acknowledged @22 :UInt64;      # all reports up to this number are durable
     startRanks @23 :StartRanks;
     endAttempt @24 :EndAttempt;
+    logsTaken @25 :List(LogPosition);  # how far the logs of ranks have come; before the lease that answers a join, also
+                                       # where to go on with each
+
+    # client → coordinator, and the answers, of later
+    why @26 :Why;
+    reason @27 :Reason;
+    retry @28 :Retry;               # answered by `submitted`
+    drain @29 :Drain;               # answered by `done`
+    resume @30 :Text;               # the node; answered by `done`
+    tenantsRequest @31 :Void;
+    tenants @32 :List(Tenant);
+    setTenant @33 :Tenant;          # name, weight and the …Max; answered by `done`
   }
 }
 
@@ -61,6 +73,7 @@ struct Submit {
   spec @0 :Text;             # the YAML or JSON text
   file @1 :Text;             # where it came from, for messages
   token @2 :Text;            # drawn by the client: a submission sent twice is accepted once
+  noCache @3 :Bool;          # runs every job though its result is there; as `cache: false` in each
 }
 
 struct Submitted { graph @0 :UInt64; name @1 :Text; }
@@ -89,6 +102,7 @@ struct Status {
     submittedUnixMs @3 :Int64;
     endedUnixMs @4 :Int64;   # 0: not yet
     jobs @5 :List(Job);
+    tenant @6 :Text;         # who is charged
   }
   struct Job {
     name @0 :Text;
@@ -108,7 +122,7 @@ struct Status {
   struct Attempt {
     number @0 :UInt32;
     fence @1 :UInt64;
-    outcome @2 :Text;        # running, succeeded, failed, stopped (exit code 75), node_lost, cancelled
+    outcome @2 :Text;        # running, succeeded, failed, timed_out, stopped (exit code 75), preempted, node_lost, cancelled
     reason @3 :Text;
     nodes @4 :List(Text);
     pids @5 :List(Int64);    # by rank; 0: not started yet
@@ -129,8 +143,35 @@ struct LogRequest {
 struct LogChunk {
   attempt @0 :UInt32;
   offset @1 :UInt64;         # where `bytes` starts
-  bytes @2 :Data;
+  bytes @2 :Data;            # what is not there (a piece that was lost) is passed over
   ended @3 :Bool;            # the attempt has ended and this is its last byte
+  next @4 :UInt64;           # where to ask next; 0 (an older coordinator): at the end of `bytes`
+}
+
+struct Why { graph @0 :UInt64; job @1 :Text; }
+struct Reason { state @0 :Text; sentence @1 :Text; }
+
+struct Retry {               # a graph that ended without success, taken up as a new one
+  graph @0 :UInt64;
+  token @1 :Text;            # as in Submit
+}
+
+struct Drain {
+  node @0 :Text;
+  reason @1 :Text;
+  deadlineMs @2 :UInt64;     # after which what still runs there is asked to stop; 0: never
+}
+
+struct Tenant {
+  name @0 :Text;
+  weightPermille @1 :UInt32;
+  cpusMax @2 :UInt64;        # at once; 0: as many as there are
+  gpusMax @3 :UInt64;
+  memoryBytesMax @4 :UInt64;
+  cpus @5 :UInt64;           # now
+  gpus @6 :UInt64;
+  memoryBytes @7 :UInt64;
+  score @8 :UInt64;          # what it has and had of the cluster by its weight, parts of a million; lower goes first
 }
 
 struct Cancel { graph @0 :UInt64; reason @1 :Text; }
@@ -138,7 +179,7 @@ struct Cancel { graph @0 :UInt64; reason @1 :Text; }
 struct Node {
   name @0 :Text;
   address @1 :Text;
-  state @2 :Text;            # ready, lost
+  state @2 :Text;            # ready, lost, cordoned, draining, drained
   cpus @3 :UInt32;
   cpusFree @4 :UInt32;
   memoryBytes @5 :UInt64;
@@ -146,7 +187,10 @@ struct Node {
   gpus @7 :List(Gpu);
   attempts @8 :List(Text);   # "3/pretrain#1"
   lastSeenMsAgo @9 :Int64;
+  reason @10 :Text;          # why it takes no work, in one sentence; "" where it does, or is lost
+  labels @11 :List(Label);
 }
+struct Label { name @0 :Text; value @1 :Text; }
 struct Gpu { uuid @0 :Text; model @1 :Text; memoryBytes @2 :UInt64; }
 
 struct CheckpointsRequest { graph @0 :UInt64; job @1 :Text; }   # job "": all jobs of the graph
@@ -172,6 +216,8 @@ struct Join {
   held @7 :List(HeldRank);   # what runs here now (after a restart of the coordinator)
   firstReport @8 :UInt64;    # the lowest report number it may still send
   sequence @9 :UInt64;       # as in Heartbeat: echoed by `lease`
+  logs @10 :List(HeldRank);  # ranks, also ended ones, whose output it still has to send
+  labels @11 :List(Label);   # what its operator says about the node: rack=r1
 }
 struct Heartbeat {
   node @0 :Text;
@@ -180,6 +226,13 @@ struct Heartbeat {
   held @3 :List(HeldRank);
 }
 struct HeldRank { fence @0 :UInt64; rank @1 :UInt32; }
+struct LogPosition {
+  fence @0 :UInt64;
+  rank @1 :UInt32;
+  bytes @2 :UInt64;          # all before it is here
+  again @3 :Bool;            # send from there, whatever was sent before
+  unwanted @4 :Bool;         # send nothing more of it
+}
 struct Leave { node @0 :Text; incarnation @1 :UInt64; }      # a polite goodbye: its processes have ended
 
 struct Lease {

@@ -2,6 +2,7 @@
 
 #include <zmq.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -15,7 +16,9 @@ namespace {
 
 // A frame up to this size is read, counted and refused; ZeroMQ closes the connection on a larger one.
 constexpr std::int64_t kFrameBytesHardMax = 2 * static_cast<std::int64_t>(limits::kMessageBytesMax);
-constexpr int kQueuedMessagesMax = 1'000;  // per connection and direction; a slow reader gets no more
+constexpr int kQueuedMessagesMax = 1'000;  // of a client, in either direction
+constexpr int kQueuedQuestionsMax = 128;   // of one peer, that a server has not looked at yet
+constexpr int kUnreadMsMax = 30'000;       // then the connection of a peer that takes nothing is closed
 constexpr int kBadFramesPerReceive =
     1'000;  // then the caller's loop gets a turn, however fast the rubbish comes
 constexpr int kHandshakeMs = 5'000;
@@ -27,6 +30,23 @@ constexpr int kReconnectMsMax = 1'000;
 
 Error zmq_error(Code code, std::string_view doing) {
   return Error{code, std::string(doing) + ": " + zmq_strerror(zmq_errno())};
+}
+
+// "tcp://127.0.0.1:7373", "tcp://localhost:*", "tcp://[::1]:7373", "inproc://…", "ipc://…": whoever is on this machine.
+bool is_on_this_machine(const std::string& endpoint) {
+  constexpr std::string_view kTcp = "tcp://";
+  if (!endpoint.starts_with(kTcp)) return true;  // what is no endpoint at all is told by ZeroMQ
+  const std::string host = endpoint.substr(kTcp.size(), endpoint.rfind(':') - kTcp.size());
+  const bool is_ipv4_loopback =
+      host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+  return is_ipv4_loopback || host == "localhost" || host == "[::1]";
+}
+
+Result<void> check_plain(const std::string& endpoint) {
+  if (is_on_this_machine(endpoint)) return {};
+  return fail(Code::kInvalid, endpoint +
+                                  " is reached from other machines, so plain TCP is refused there: give keys "
+                                  "(`paddock keys new`), or stay on tcp://127.0.0.1");
 }
 
 std::string address_text(const std::string& endpoint) {
@@ -42,6 +62,11 @@ class Part {
   Part& operator=(const Part&) = delete;
   bool receive(void* socket) { return zmq_msg_recv(&message_, socket, ZMQ_DONTWAIT) >= 0; }
   bool has_more() const { return zmq_msg_more(&message_) != 0; }
+  // Of the connection that it came over, as its handshake was answered.
+  std::string user_id() {
+    const char* const id = zmq_msg_gets(&message_, "User-Id");
+    return id == nullptr ? std::string() : std::string(id);
+  }
   std::span<const std::byte> bytes() {
     return {static_cast<const std::byte*>(zmq_msg_data(&message_)), zmq_msg_size(&message_)};
   }
@@ -56,13 +81,25 @@ class Socket {
  public:
   enum class Role { kServer, kClient };
 
-  static Result<std::unique_ptr<Socket>> open(Role role, const std::string& endpoint) {
-    auto socket = std::unique_ptr<Socket>(new Socket(role));
-    TRY(role == Role::kServer ? socket->bind(endpoint) : socket->connect(endpoint), "opening a socket");
+  static Result<std::unique_ptr<Socket>> open_server(const std::string& endpoint,
+                                                     std::optional<ServerSecurity> security) {
+    auto socket = std::unique_ptr<Socket>(new Socket(Role::kServer));
+    TRY(socket->set_common_options(), address_text(endpoint));
+    TRY(security ? socket->secure(*std::move(security)) : check_plain(endpoint), "opening a socket");
+    TRY(socket->bind(endpoint), "opening a socket");
+    return socket;
+  }
+  static Result<std::unique_ptr<Socket>> open_client(const std::string& endpoint,
+                                                     const std::optional<ClientSecurity>& security) {
+    auto socket = std::unique_ptr<Socket>(new Socket(Role::kClient));
+    TRY(socket->set_common_options(), address_text(endpoint));
+    TRY(security ? socket->secure(*security) : check_plain(endpoint), "opening a socket");
+    TRY(socket->connect(endpoint), "opening a socket");
     return socket;
   }
   ~Socket() {
-    if (monitor_ != nullptr) zmq_close(monitor_);
+    watch_.reset();
+    authentication_.reset();
     if (socket_ != nullptr) zmq_close(socket_);
     if (context_ != nullptr) zmq_ctx_term(context_);
   }
@@ -73,11 +110,13 @@ class Socket {
   std::optional<Received> receive();
   Result<void> send(const Peer* peer, capnp::MessageBuilder& builder);
   Result<void> wait_for_room(Millis timeout);
+  Error describe_obstacle() const { return describe(obstacle(), endpoint, is_encrypted_); }
+  Obstacle obstacle() const { return watch_ == nullptr ? Obstacle::kNone : watch_->obstacle(); }
+  std::uint64_t connections() const { return watch_ == nullptr ? 0 : watch_->connections(); }
   void linger(Millis time) { static_cast<void>(set(ZMQ_LINGER, static_cast<int>(time.count()))); }
 
   std::string endpoint;
   SocketCounters counters;
-  std::uint64_t connections = 0;
 
  private:
   explicit Socket(Role role)
@@ -87,18 +126,46 @@ class Socket {
                                     : zmq_socket(context_, role == Role::kServer ? ZMQ_ROUTER : ZMQ_DEALER)) {
   }
 
+  Result<void> secure(ServerSecurity security);
+  Result<void> secure(const ClientSecurity& security);
+  Result<void> set_text(int option, const std::string& value);
   Result<void> bind(const std::string& wanted);
   Result<void> connect(const std::string& wanted);
   Result<void> set_common_options();
   Result<void> set(int option, int value);
-  void drain_monitor();
   std::optional<Envelope> judge(const Peer& peer, Part& payload, bool is_single);
 
   const Role role_;
   void* const context_;
   void* const socket_;
-  void* monitor_ = nullptr;  // tells of new connections; clients only
+  std::unique_ptr<ConnectionWatch> watch_;          // clients only
+  std::unique_ptr<Authentication> authentication_;  // answers handshakes; servers with keys only
+  bool is_encrypted_ = false;
 };
+
+Result<void> Socket::set_text(int option, const std::string& value) {
+  if (zmq_setsockopt(socket_, option, value.c_str(), value.size()) != 0)
+    return tl::unexpected(zmq_error(Code::kInvalid, "setting a key of a socket"));
+  return {};
+}
+
+Result<void> Socket::secure(ServerSecurity security) {
+  TRY(set(ZMQ_CURVE_SERVER, 1), "encrypting");
+  TRY(set_text(ZMQ_CURVE_SECRETKEY, security.keys.secret_key), "encrypting");
+  TRY(set_text(ZMQ_ZAP_DOMAIN, "paddock"), "encrypting");
+  // Before the socket is bound: without a handler ZeroMQ would let everybody in.
+  TRY_ASSIGN(authentication_, Authentication::open(context_, std::move(security.admits)), "encrypting");
+  is_encrypted_ = true;
+  return {};
+}
+
+Result<void> Socket::secure(const ClientSecurity& security) {
+  TRY(set_text(ZMQ_CURVE_SERVERKEY, security.server_key), "encrypting");
+  TRY(set_text(ZMQ_CURVE_PUBLICKEY, security.keys.public_key), "encrypting");
+  TRY(set_text(ZMQ_CURVE_SECRETKEY, security.keys.secret_key), "encrypting");
+  is_encrypted_ = true;
+  return {};
+}
 
 Result<void> Socket::set(int option, int value) {
   if (zmq_setsockopt(socket_, option, &value, sizeof value) != 0) {
@@ -114,8 +181,10 @@ Result<void> Socket::set_common_options() {
     return tl::unexpected(zmq_error(Code::kUnavailable, "bounding the frames of a socket"));
   }
   TRY(set(ZMQ_LINGER, 0), "linger");
-  TRY(set(ZMQ_SNDHWM, kQueuedMessagesMax), "send queue");
-  TRY(set(ZMQ_RCVHWM, kQueuedMessagesMax), "receive queue");
+  const bool is_server = role_ == Role::kServer;
+  TRY(set(ZMQ_SNDHWM, is_server ? kQueuedAnswersMax : kQueuedMessagesMax), "send queue");
+  TRY(set(ZMQ_RCVHWM, is_server ? kQueuedQuestionsMax : kQueuedMessagesMax), "receive queue");
+  TRY(set(ZMQ_TCP_MAXRT, kUnreadMsMax), "time of a silent peer");
   TRY(set(ZMQ_HANDSHAKE_IVL, kHandshakeMs), "handshake");
   TRY(set(ZMQ_HEARTBEAT_IVL, kPingMs), "ping");
   TRY(set(ZMQ_HEARTBEAT_TIMEOUT, kPongMs), "pong");
@@ -123,7 +192,6 @@ Result<void> Socket::set_common_options() {
 }
 
 Result<void> Socket::bind(const std::string& wanted) {
-  TRY(set_common_options(), address_text(wanted));
   // Sending to a connection that is gone is an error, not silence. Routing ids stay those that ROUTER draws
   // (a peer cannot choose one that starts with a zero byte), so handover is off: nobody can take over
   // another's connection.
@@ -143,21 +211,11 @@ Result<void> Socket::bind(const std::string& wanted) {
 }
 
 Result<void> Socket::connect(const std::string& wanted) {
-  TRY(set_common_options(), address_text(wanted));
   // Nothing is queued for a connection that is not there: what is late is not sent at all.
   TRY(set(ZMQ_IMMEDIATE, 1), "immediate");
   TRY(set(ZMQ_RECONNECT_IVL, kReconnectMs), "reconnecting");
   TRY(set(ZMQ_RECONNECT_IVL_MAX, kReconnectMsMax), "reconnecting");
-  constexpr const char* kMonitor = "inproc://connections";
-  if (zmq_socket_monitor(socket_, kMonitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0) {
-    return tl::unexpected(zmq_error(Code::kUnavailable, "watching a socket"));
-  }
-  monitor_ = zmq_socket(context_, ZMQ_PAIR);
-  if (monitor_ == nullptr || zmq_connect(monitor_, kMonitor) != 0) {
-    return tl::unexpected(zmq_error(Code::kUnavailable, "watching a socket"));
-  }
-  const int linger = 0;
-  zmq_setsockopt(monitor_, ZMQ_LINGER, &linger, sizeof linger);
+  TRY_ASSIGN(watch_, ConnectionWatch::open(context_, socket_), address_text(wanted));
   if (zmq_connect(socket_, wanted.c_str()) != 0) {
     return tl::unexpected(zmq_error(Code::kInvalid, "connecting to " + address_text(wanted)));
   }
@@ -165,22 +223,11 @@ Result<void> Socket::connect(const std::string& wanted) {
   return {};
 }
 
-void Socket::drain_monitor() {
-  if (monitor_ == nullptr) return;
-  while (true) {
-    Part event;
-    if (!event.receive(monitor_)) return;
-    ++connections;
-    while (event.has_more()) {
-      if (!event.receive(monitor_)) return;
-    }
-  }
-}
-
 Result<Ready> Socket::wait(Millis timeout, std::span<const int> descriptors) {
   std::vector<zmq_pollitem_t> items{{socket_, 0, ZMQ_POLLIN, 0}};
   for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
-  if (monitor_ != nullptr) items.push_back({monitor_, 0, ZMQ_POLLIN, 0});
+  if (watch_ != nullptr) items.push_back({watch_->socket(), 0, ZMQ_POLLIN, 0});
+  if (authentication_ != nullptr) items.push_back({authentication_->socket(), 0, ZMQ_POLLIN, 0});
   const long wait_ms = timeout < Millis(0) ? -1 : static_cast<long>(timeout.count());
   Ready ready;
   if (zmq_poll(items.data(), static_cast<int>(items.size()), wait_ms) < 0) {
@@ -191,7 +238,8 @@ Result<Ready> Socket::wait(Millis timeout, std::span<const int> descriptors) {
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
     if (items[i + 1].revents != 0) ready.readable.push_back(descriptors[i]);
   }
-  drain_monitor();
+  if (watch_ != nullptr) watch_->drain();
+  if (authentication_ != nullptr) authentication_->answer_all();
   return ready;
 }
 
@@ -232,7 +280,7 @@ std::optional<Envelope> Socket::judge(const Peer& peer, Part& payload, bool is_s
 }
 
 std::optional<Received> Socket::receive() {
-  drain_monitor();
+  if (watch_ != nullptr) watch_->drain();
   for (int bad = 0; bad < kBadFramesPerReceive; ++bad) {
     Part sender;
     Part payload;
@@ -251,8 +299,9 @@ std::optional<Received> Socket::receive() {
     }
     const auto id = sender.bytes();
     Peer peer(reinterpret_cast<const char*>(id.data()), id.size());
+    std::string key = authentication_ != nullptr ? payload.user_id() : std::string();
     if (auto envelope = judge(peer, payload, is_single))
-      return Received{std::move(peer), std::move(*envelope)};
+      return Received{std::move(peer), std::move(*envelope), std::move(key)};
   }
   return std::nullopt;
 }
@@ -268,8 +317,8 @@ Result<void> Socket::send(const Peer* peer, capnp::MessageBuilder& builder) {
   if (zmq_send(socket_, frame.data(), frame.size(), ZMQ_DONTWAIT) < 0) {
     ++counters.undeliverable;
     if (zmq_errno() == EAGAIN) {
-      return fail(Code::kUnavailable,
-                  "no connection to " + endpoint + ", or it takes no more: is it running?");
+      if (watch_ != nullptr) watch_->drain();
+      return tl::unexpected(describe_obstacle());
     }
     return tl::unexpected(zmq_error(Code::kUnavailable, "sending to " + endpoint));
   }
@@ -277,11 +326,19 @@ Result<void> Socket::send(const Peer* peer, capnp::MessageBuilder& builder) {
   return {};
 }
 
+// A client's. Ends early when the server has turned it away: waiting would not help.
 Result<void> Socket::wait_for_room(Millis timeout) {
-  if (timeout <= Millis(0)) return {};
-  zmq_pollitem_t item{socket_, 0, ZMQ_POLLOUT, 0};
-  if (zmq_poll(&item, 1, static_cast<long>(timeout.count())) < 0 && zmq_errno() != EINTR) {
-    return tl::unexpected(zmq_error(Code::kUnavailable, "waiting for a connection to " + endpoint));
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + timeout;
+  for (Millis left = timeout; left > Millis(0); left = std::chrono::ceil<Millis>(deadline - Clock::now())) {
+    std::array items{zmq_pollitem_t{socket_, 0, ZMQ_POLLOUT, 0},
+                     zmq_pollitem_t{watch_->socket(), 0, ZMQ_POLLIN, 0}};
+    if (zmq_poll(items.data(), items.size(), static_cast<long>(left.count())) < 0 && zmq_errno() != EINTR) {
+      return tl::unexpected(zmq_error(Code::kUnavailable, "waiting for a connection to " + endpoint));
+    }
+    watch_->drain();
+    if ((items[0].revents & ZMQ_POLLOUT) != 0) return {};
+    if (obstacle() == Obstacle::kTurnedAway) return tl::unexpected(describe_obstacle());
   }
   return {};
 }
@@ -291,8 +348,8 @@ Server::Server(Server&&) noexcept = default;
 Server& Server::operator=(Server&&) noexcept = default;
 Server::~Server() = default;
 
-Result<Server> Server::open(const std::string& endpoint) {
-  TRY_ASSIGN(auto socket, Socket::open(Socket::Role::kServer, endpoint), "starting to serve");
+Result<Server> Server::open(const std::string& endpoint, std::optional<ServerSecurity> security) {
+  TRY_ASSIGN(auto socket, Socket::open_server(endpoint, std::move(security)), "starting to serve");
   return Server(std::move(socket));
 }
 const std::string& Server::endpoint() const {
@@ -316,8 +373,8 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
-Result<Client> Client::open(const std::string& endpoint) {
-  TRY_ASSIGN(auto socket, Socket::open(Socket::Role::kClient, endpoint), "starting to connect");
+Result<Client> Client::open(const std::string& endpoint, std::optional<ClientSecurity> security) {
+  TRY_ASSIGN(auto socket, Socket::open_client(endpoint, security), "starting to connect");
   return Client(std::move(socket));
 }
 Result<Ready> Client::wait(Millis timeout, std::span<const int> descriptors) {
@@ -356,7 +413,13 @@ void Client::linger(Millis time) {
   socket_->linger(time);
 }
 std::uint64_t Client::connections() const {
-  return socket_->connections;
+  return socket_->connections();
+}
+Obstacle Client::obstacle() const {
+  return socket_->obstacle();
+}
+Error Client::describe_obstacle() const {
+  return socket_->describe_obstacle();
 }
 const SocketCounters& Client::counters() const {
   return socket_->counters;

@@ -17,9 +17,15 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "wire/authentication.h"
+#include "wire/connection_watch.h"
 #include "wire/envelope.h"
 
 namespace paddock::wire {
+
+// What a server queues for one peer that does not read; each may have limits::kMessageBytesMax. After 30 s in which the
+// peer's machine takes nothing of it, the connection is closed.
+inline constexpr int kQueuedAnswersMax = 256;
 
 // Since the socket was opened.
 struct SocketCounters {
@@ -47,6 +53,7 @@ using Peer = std::string;
 struct Received {
   Peer peer;
   Envelope envelope;
+  std::string key;  // the sender's public key, proven by its handshake; "": the socket is plain
 };
 
 class Socket;  // the ZeroMQ socket behind either; socket.cpp
@@ -54,7 +61,9 @@ class Socket;  // the ZeroMQ socket behind either; socket.cpp
 class Server {
  public:
   // `endpoint`: "tcp://127.0.0.1:7373", or with port * for a free one. kUnavailable: it cannot be bound.
-  static Result<Server> open(const std::string& endpoint);
+  // kInvalid: no such endpoint, or a plain one that other machines reach.
+  static Result<Server> open(const std::string& endpoint,
+                             std::optional<ServerSecurity> security = std::nullopt);
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
   ~Server();
@@ -79,8 +88,9 @@ class Server {
 class Client {
  public:
   // Begins to connect and keeps trying in the background for as long as the Client lives. kInvalid: no such
-  // endpoint.
-  static Result<Client> open(const std::string& endpoint);
+  // endpoint, or a plain one on another machine.
+  static Result<Client> open(const std::string& endpoint,
+                             std::optional<ClientSecurity> security = std::nullopt);
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
   ~Client();
@@ -88,8 +98,8 @@ class Client {
   // As Server::wait; also wakes, with nothing set, when connections() has changed.
   Result<Ready> wait(Millis timeout, std::span<const int> descriptors = {});
   std::optional<Envelope> receive();
-  // Blocks up to `timeout` for a connection to send on. kUnavailable: there is none, or its queue is full;
-  // nothing was queued. Otherwise as encode().
+  // Blocks up to `timeout` for a connection to send on. kUnavailable: there is none (and the likely reason), or its
+  // queue is full; nothing was queued. kDenied: the server does not admit our key. Otherwise as encode().
   Result<void> send(capnp::MessageBuilder& builder, Millis timeout = Millis(0));
   // Sends a request and waits for the message with the same request id; others that come meanwhile are
   // dropped. A `refused` answer comes back as its Error. kUnavailable: no answer in time.
@@ -98,6 +108,9 @@ class Client {
   void linger(Millis time);
   // How often a connection was made: when it grows, whatever was under way before may be lost.
   std::uint64_t connections() const;
+  Obstacle obstacle() const;
+  // The error that says so, with what to do; for kNone that there is no connection now.
+  Error describe_obstacle() const;
   const SocketCounters& counters() const;
 
  private:

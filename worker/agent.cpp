@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <set>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -17,28 +18,8 @@ constexpr std::size_t kAttemptsRemembered = 1'000;
 constexpr std::size_t kAsksRemembered = 64;
 // Sent and not yet acknowledged; the rest waits its turn, so that a message stays far below kMessageBytesMax.
 constexpr std::size_t kReportsInFlight = 256;
-constexpr std::size_t kReportBytesInFlight = 1u << 20;
 constexpr std::size_t kReportBytesUnackedMax = 64u << 20;
 static_assert(kReportBytesInFlight + limits::kReportLineBytesMax < limits::kMessageBytesMax);
-
-template <typename... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-
-std::size_t bytes_of(const Finding& finding) {
-  constexpr std::size_t kFixed = 64;
-  return kFixed +
-         std::visit(Overloaded{[](const Started&) { return std::size_t{0}; },
-                               [](const Ended& ended) { return ended.reason.size(); },
-                               [](const Progress& progress) { return progress.json.size(); },
-                               [](const Artifact& artifact) {
-                                 return artifact.name.size() + artifact.path.size() + artifact.hash.size();
-                               },
-                               [](const Checkpoint& saved) { return saved.path.size() + saved.hash.size(); },
-                               [](const Failure& failure) { return failure.message.size(); }},
-                    finding);
-}
 
 std::string describe_end(const RankEnded& event, const std::string& end_reason) {
   std::string text = event.signal != 0 ? "killed by signal " + std::to_string(event.signal)
@@ -87,6 +68,7 @@ void Agent::on(const LeaseReceived& event, Instant now, Effects& effects) {
     next_ask_ = now + lease_ / 4;
     sent_up_to_ = 0;
     effects.push_back(ResendLogs{});
+    send_progress(effects);
     send_reports(now, effects);
   }
   if (has_lease_ && !was_ready_) {
@@ -117,9 +99,8 @@ std::optional<std::string> Agent::refusal_of(const StartOrder& order) const {
   } else if (order.fence <= forgotten_) {
     return "the attempt is over";
   }
-  for (const auto& [fence, attempt] : attempts_) {
-    if (attempt.job == order.job && fence > order.fence) return "a newer attempt of the job was here";
-  }
+  const auto newest = newest_.find(order.job);
+  if (newest != newest_.end() && newest->second > order.fence) return "a newer attempt of the job was here";
   return std::nullopt;
 }
 
@@ -129,16 +110,20 @@ void Agent::on(const StartAsked& event, Instant now, Effects& effects) {
     effects.push_back(RefuseStart{order.fence, std::move(*reason)});
     return;
   }
-  for (auto& [fence, attempt] : attempts_) {
+  for (const Fence fence : live_) {
+    Attempt& attempt = attempts_.at(fence);
     if (attempt.job == order.job && fence < order.fence) {
       end_attempt(fence, attempt, {Millis(0), "a newer attempt of the job starts"}, now, effects);
     }
   }
   Attempt& attempt = attempts_[order.fence];
   attempt.job = order.job;
+  newest_[order.job] = order.fence;
   for (std::size_t index = 0; index < order.ranks.size(); ++index) {
     const bool is_new = attempt.ranks.try_emplace(order.ranks[index].rank).second;
-    if (is_new) effects.push_back(StartRank{event.order, index});
+    if (!is_new) continue;
+    live_.insert(order.fence);
+    effects.push_back(StartRank{event.order, index});
   }
   forget_old_attempts();
 }
@@ -152,6 +137,8 @@ void Agent::forget_old_attempts() {
       continue;
     }
     forgotten_ = std::max(forgotten_, at->first);
+    const auto newest = newest_.find(at->second.job);
+    if (newest != newest_.end() && newest->second == at->first) newest_.erase(newest);
     at = attempts_.erase(at);
   }
 }
@@ -186,6 +173,13 @@ Agent::Rank* Agent::find(const RankKey& key) {
   return rank == attempt->second.ranks.end() ? nullptr : &rank->second;
 }
 
+void Agent::mark_ended(Fence fence, Rank& rank) {
+  rank.state = RankState::kEnded;
+  const bool is_over = std::ranges::all_of(
+      attempts_.at(fence).ranks, [](const auto& entry) { return entry.second.state == RankState::kEnded; });
+  if (is_over) live_.erase(fence);
+}
+
 void Agent::on(const RankStarted& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state == RankState::kStarting, event.key.fence, event.key.rank);
@@ -196,14 +190,15 @@ void Agent::on(const RankStarted& event, Instant now, Effects& effects) {
 void Agent::on(const RankNotStarted& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state == RankState::kStarting, event.key.fence, event.key.rank);
-  rank->state = RankState::kEnded;
+  mark_ended(event.key.fence, *rank);
   report(event.key, Ended{-1, 0, "could not start: " + event.reason, false, false}, now, effects);
 }
 
 void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
   Rank* rank = find(event.key);
   PADDOCK_CHECK(rank != nullptr && rank->state != RankState::kEnded, event.key.fence, event.key.rank);
-  rank->state = RankState::kEnded;
+  mark_ended(event.key.fence, *rank);
+  progress_.erase(event.key);
   const std::int32_t exit_code = event.signal != 0 ? -1 : event.exit_code;
   report(event.key,
          Ended{exit_code, event.signal, describe_end(event, rank->end_reason), event.out_of_memory,
@@ -213,6 +208,7 @@ void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
 
 void Agent::on(const RankSaid& event, Instant now, Effects& effects) {
   if (const auto* progress = std::get_if<Progress>(&event.saying)) {
+    progress_[event.key] = *progress;
     if (joined_) effects.push_back(SendReports{{Report{0, event.key, *progress}}, 0});
     return;
   }
@@ -225,35 +221,45 @@ void Agent::on(const StopAsked& event, Instant now, Effects& effects) {
     end_attempt(fence, attempt, {event.grace, "the worker stops", true}, now, effects);
 }
 
-// Keeps the bounds: a checkpoint that a later one follows is given up first; then what is new, unless it says
-// that a rank started or ended (of those there are at most two a rank, and no rank starts while the
-// coordinator is away).
-bool Agent::make_room(std::size_t bytes, bool is_essential) {
-  const auto is_full = [&] {
-    return reports_.size() >= limits::kReportsUnackedMax || report_bytes_ + bytes > kReportBytesUnackedMax;
-  };
-  while (is_full()) {
-    const auto saved = std::ranges::find_if(
-        reports_, [](const Report& report) { return std::holds_alternative<Checkpoint>(report.finding); });
-    if (saved == reports_.end()) break;
-    report_bytes_ -= bytes_of(saved->finding);
-    reports_.erase(saved);
-    ++reports_dropped_;
+bool Agent::is_full() const {
+  return reports_.size() >= limits::kReportsUnackedMax || report_bytes_ >= kReportBytesUnackedMax;
+}
+
+bool Agent::takes_sayings() const {
+  return !is_full();
+}
+
+// Gives up checkpoints that a newer one of their attempt follows, the oldest first, and many at once: each look goes
+// over all that wait.
+void Agent::make_room() {
+  if (!is_full()) return;
+  std::set<Fence> followed;
+  std::vector<std::uint64_t> dispensable;  // newest first
+  for (auto at = reports_.rbegin(); at != reports_.rend(); ++at) {
+    const bool is_checkpoint = std::holds_alternative<Checkpoint>(at->finding);
+    if (is_checkpoint && !followed.insert(at->key.fence).second) dispensable.push_back(at->number);
   }
-  return is_essential || !is_full();
+  const std::size_t count = std::min(dispensable.size(), limits::kReportsUnackedMax / 4);
+  const std::set<std::uint64_t> given_up(dispensable.end() - static_cast<std::ptrdiff_t>(count),
+                                         dispensable.end());
+  for (const Report& report : reports_) {
+    if (given_up.contains(report.number)) report_bytes_ -= bytes_of(report.finding);
+  }
+  std::erase_if(reports_, [&](const Report& report) { return given_up.contains(report.number); });
+  reports_dropped_ += count;
 }
 
 void Agent::report(const RankKey& key, Finding finding, Instant now, Effects& effects) {
-  const bool is_essential =
-      std::holds_alternative<Started>(finding) || std::holds_alternative<Ended>(finding);
-  const std::size_t bytes = bytes_of(finding);
-  if (!make_room(bytes, is_essential)) {
-    ++reports_dropped_;
-    return;
-  }
-  report_bytes_ += bytes;
+  report_bytes_ += bytes_of(finding);
   reports_.push_back(Report{next_report_++, key, std::move(finding)});
+  make_room();
   send_reports(now, effects);
+}
+
+void Agent::send_progress(Effects& effects) {
+  SendReports batch;
+  for (const auto& [key, progress] : progress_) batch.reports.push_back(Report{0, key, progress});
+  if (!batch.reports.empty()) effects.push_back(std::move(batch));
 }
 
 void Agent::send_reports(Instant now, Effects& effects) {
@@ -289,8 +295,8 @@ void Agent::keep_lease(Instant now, Effects& effects) {
 }
 
 void Agent::keep_deadlines(Instant now, Effects& effects) {
-  for (auto& [fence, attempt] : attempts_) {
-    for (auto& [id, rank] : attempt.ranks) {
+  for (const Fence fence : live_) {
+    for (auto& [id, rank] : attempts_.at(fence).ranks) {
       if (rank.state == RankState::kEnded || rank.is_killed || !rank.kill_at || *rank.kill_at > now) continue;
       rank.is_killed = true;
       effects.push_back(KillRank{RankKey{fence, id}});
@@ -333,8 +339,8 @@ Instant Agent::next_wake() const {
   if (has_lease_) wake = std::min(wake, lease_kill_at());
   if (joined_ && !reports_.empty()) wake = std::min(wake, resend_at_);
   if (flush_until_) wake = std::min(wake, *flush_until_);
-  for (const auto& [fence, attempt] : attempts_) {
-    for (const auto& [id, rank] : attempt.ranks) {
+  for (const Fence fence : live_) {
+    for (const auto& [id, rank] : attempts_.at(fence).ranks) {
       if (rank.state != RankState::kEnded && !rank.is_killed && rank.kill_at)
         wake = std::min(wake, *rank.kill_at);
     }
@@ -344,8 +350,8 @@ Instant Agent::next_wake() const {
 
 std::vector<RankKey> Agent::held() const {
   std::vector<RankKey> keys;
-  for (const auto& [fence, attempt] : attempts_) {
-    for (const auto& [id, rank] : attempt.ranks) {
+  for (const Fence fence : live_) {
+    for (const auto& [id, rank] : attempts_.at(fence).ranks) {
       if (rank.state != RankState::kEnded) keys.push_back(RankKey{fence, id});
     }
   }

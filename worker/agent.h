@@ -5,8 +5,10 @@
 // Promises: 1. Ranks run only under a lease, and are killed before it ends if it cannot be renewed. A lease
 // counts from the moment the heartbeat that it answers was sent. 2. A (fence, rank) is started at most once,
 // however often it is asked for; a fence older than a newer one of its job is refused. 3. Reports are kept
-// and sent again until they are acknowledged, in order, within limits::kReportsUnackedMax. 4. SIGTERM first,
-// SIGKILL after the grace period.
+// and sent again until they are acknowledged, in order. Nothing that a rank has brought about is ever given up: when
+// limits::kReportsUnackedMax wait, checkpoints that a newer one of their attempt follows go, and after that
+// takes_sayings() turns false, so that ranks wait which say still more. Of progress the newest is kept. 4. SIGTERM
+// first, SIGKILL after the grace period.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -147,6 +150,10 @@ class Agent {
   std::vector<RankKey> held() const;
   bool has_lease() const { return has_lease_; }
   bool is_joined() const { return joined_; }
+  // Whether ranks may be listened to: false while the reports that wait are as many as may be. What comes all the
+  // same is kept.
+  bool takes_sayings() const;
+  // Checkpoints that newer ones made dispensable.
   std::uint64_t reports_dropped() const { return reports_dropped_; }
 
  private:
@@ -190,13 +197,18 @@ class Agent {
   void end_attempt(Fence fence, Attempt& attempt, const Ending& ending, Instant now, Effects& effects);
   Rank* find(const RankKey& key);
   void report(const RankKey& key, Finding finding, Instant now, Effects& effects);
-  bool make_room(std::size_t bytes, bool is_essential);
+  bool is_full() const;
+  void make_room();
+  void send_progress(Effects& effects);
   void send_reports(Instant now, Effects& effects);
   void forget_old_attempts();
+  void mark_ended(Fence fence, Rank& rank);
   Instant lease_kill_at() const { return lease_until_ - lease_ / 8; }
 
   std::map<Fence, Attempt> attempts_;
-  Fence forgotten_;  // every fence up to here that is not in attempts_ is over
+  std::set<Fence> live_;            // those with a rank that has not ended
+  std::map<JobKey, Fence> newest_;  // of each job with an attempt in attempts_
+  Fence forgotten_;                 // every fence up to here that is not in attempts_ is over
 
   bool joined_ = false;
   bool has_lease_ = false;
@@ -214,6 +226,9 @@ class Agent {
   std::uint64_t sent_up_to_ = 0;  // reports above it were not sent since the last join
   Instant resend_at_;
   std::uint64_t reports_dropped_ = 0;
+  // The newest of each rank that runs: told again with every join, since what was sent to a coordinator that had just
+  // died is lost.
+  std::map<RankKey, Progress> progress_;
 
   bool is_stopping_ = false;
   bool is_done_ = false;

@@ -8,6 +8,9 @@
 #include <fstream>
 #include <sstream>
 #include <system_error>
+#include <utility>
+
+#include "base/limits.h"
 
 namespace paddock::worker {
 namespace {
@@ -56,9 +59,8 @@ void clear(const std::string& parent) {
     for (pid_t pid = 0; pids >> pid;) {
       if (pid > 1 && pid != getpid()) kill(pid, SIGKILL);
     }
-    rmdir(
-        entry.path()
-            .c_str());  // refused while they die; names are never used again, so an empty group hurts nothing
+    // Refused while they die; a name comes again only with its own group, so an empty one hurts nothing.
+    rmdir(entry.path().c_str());
   }
 }
 
@@ -134,8 +136,15 @@ bool Cgroups::open_v1(const std::string& name, std::uint64_t memory_bytes) {
   return true;
 }
 
-Result<RankCgroup> Cgroups::make(const RankKey& key, std::uint64_t memory_bytes) const {
+Result<RankCgroup> Cgroups::make(const RankKey& key, std::uint64_t memory_bytes) {
+  if (memory_bytes == 0 && !idle_.empty()) {
+    RankCgroup group = std::move(idle_.back());
+    idle_.pop_back();
+    group.oom_kills_before = oom_kills_of(group);
+    return group;
+  }
   RankCgroup group;
+  group.has_limit = memory_bytes > 0;
   const std::string name = "/" + std::to_string(key.fence.value) + "." + std::to_string(key.rank.value);
   const auto refused = [](const std::string& path) {
     return fail(Code::kUnavailable,
@@ -164,13 +173,18 @@ Result<RankCgroup> Cgroups::make(const RankKey& key, std::uint64_t memory_bytes)
   return group;
 }
 
-bool Cgroups::was_out_of_memory(const RankCgroup& group) const {
-  if (group.memory_folder.empty()) return false;
+std::uint64_t Cgroups::oom_kills_of(const RankCgroup& group) const {
+  if (group.memory_folder.empty()) return 0;
   const char* const file = version_ == 2 ? "/memory.events" : "/memory.oom_control";
-  return value_of(read_text(group.memory_folder + file), "oom_kill") > 0;
+  return value_of(read_text(group.memory_folder + file), "oom_kill");
+}
+
+bool Cgroups::was_out_of_memory(const RankCgroup& group) const {
+  return oom_kills_of(group) > group.oom_kills_before;
 }
 
 void Cgroups::close() {
+  idle_.clear();
   for (const std::string& parent : {memory_parent_, pids_parent_}) {
     if (parent.empty()) continue;
     clear(parent);
@@ -181,7 +195,11 @@ void Cgroups::close() {
   pids_parent_.clear();
 }
 
-void Cgroups::remove(const RankCgroup& group) const {
+void Cgroups::remove(const RankCgroup& group) {
+  if (!group.has_limit && !group.folders.empty() && idle_.size() < limits::kIdleGuardsMax) {
+    idle_.push_back(group);
+    return;
+  }
   for (const std::string& folder : group.folders) rmdir(folder.c_str());
 }
 

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <system_error>
@@ -54,8 +55,29 @@ Result<WorkerOptions> resolve(const WorkerOptions& given) {
     options.runner = fs::read_symlink("/proc/self/exe", error).parent_path() / "paddock-run";
   if (!error) options.runner = fs::absolute(options.runner, error);
   if (error) return fail(Code::kUnavailable, "finding the worker's folders: " + error.message());
+  if (options.log_spool_bytes < (1u << 20))
+    return fail(Code::kInvalid, "the log spool must be at least 1 MiB");
   if (options.guard_command.empty()) return fail(Code::kInvalid, "no command for guards");
   return options;
+}
+
+Result<wire::Client> connect(const WorkerOptions& options) {
+  if (options.plain && (!options.key.empty() || !options.server_key.empty()))
+    return fail(Code::kInvalid, "--plain and keys exclude each other");
+  if (options.plain) return wire::Client::open(options.coordinator);
+  if (options.key.empty() || options.server_key.empty()) {
+    return fail(Code::kInvalid,
+                "a worker needs its key (--key, made by `paddock keys new`) and the coordinator's public key "
+                "(--server-key); --plain goes without, on this machine only");
+  }
+  TRY_ASSIGN(wire::ClientSecurity security, wire::read_client_security(options.key, options.server_key),
+             "reading the keys");
+  return wire::Client::open(options.coordinator, std::move(security));
+}
+
+// Each attempt takes one here, and there are seldom more attempts than cores.
+std::size_t ports_for(std::uint32_t cpus) {
+  return std::clamp<std::size_t>(cpus, RendezvousPorts::kPorts, RendezvousPorts::kPortsMax);
 }
 
 }  // namespace
@@ -65,10 +87,10 @@ Result<void> run_worker(const WorkerOptions& given, const Log& log) {
   TRY_ASSIGN(Descriptor lock, lock_state(options.state), "starting the worker");
   TRY_ASSIGN(Descriptor signals, catch_signals(), "starting the worker");
   TRY_ASSIGN(Identity identity, make_identity(options), "starting the worker");
-  TRY_ASSIGN(RendezvousPorts ports, RendezvousPorts::hold(), "starting the worker");
+  TRY_ASSIGN(RendezvousPorts ports, RendezvousPorts::hold(ports_for(identity.cpus)), "starting the worker");
   identity.ports = ports.ports();
   Cgroups cgroups = Cgroups::open(cgroup_name(identity.node, options.state), identity.memory_bytes);
-  TRY_ASSIGN(wire::Client client, wire::Client::open(options.coordinator), "starting the worker");
+  TRY_ASSIGN(wire::Client client, connect(options), "starting the worker");
   log.info("worker_started", {{"node", identity.node},
                               {"address", identity.address},
                               {"cpus", identity.cpus},

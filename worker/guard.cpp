@@ -3,55 +3,29 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "worker/clock.h"
 #include "worker/descendants.h"
+#include "worker/rank_process.h"
 
 namespace paddock::worker {
 namespace {
-
-std::optional<GuardArguments> parse(int argc, char** argv) {
-  GuardArguments arguments;
-  int at = 1;
-  for (; at + 1 < argc && std::string_view(argv[at]) != "--"; at += 2) {
-    const std::string_view name = argv[at];
-    const char* const value = argv[at + 1];
-    if (name == "--control") {
-      arguments.control = std::atoi(value);
-    } else if (name == "--report") {
-      arguments.report = std::atoi(value);
-    } else if (name == "--log") {
-      arguments.log = value;
-    } else if (name == "--directory") {
-      arguments.directory = value;
-    } else if (name == "--cgroup") {
-      arguments.cgroups.emplace_back(value);
-    } else if (name == "--data-bytes") {
-      arguments.data_bytes_max = std::strtoull(value, nullptr, 10);
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (at < argc && std::string_view(argv[at]) == "--") {
-    arguments.command.assign(argv + at + 1, argv + argc);
-  }
-  const bool is_whole = arguments.control > 2 && arguments.report > 2 && !arguments.command.empty();
-  return is_whole ? std::optional(std::move(arguments)) : std::nullopt;
-}
 
 bool write_text(const std::string& path, std::string_view text) {
   const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -61,75 +35,74 @@ bool write_text(const std::string& path, std::string_view text) {
   return is_written;
 }
 
-// The rank's side of fork(): becomes the command, or tells the errno on `trouble`.
-[[noreturn]] void become_rank(const GuardArguments& arguments, pid_t guard, int trouble) {
-  const auto give_up = [trouble] {
-    const int code = errno;
-    static_cast<void>(!write(trouble, &code, sizeof code));
-    _exit(127);
-  };
-  setsid();  // a session and process group of its own: signals to the group reach all that did not leave it
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != guard) _exit(127);  // it died before the line above
-  for (const std::string& folder : arguments.cgroups) {
-    if (!write_text(folder + "/cgroup.procs", "0")) give_up();
+std::optional<GuardLaunch> read_launch(int memory_file) {
+  struct stat status {};
+  if (fstat(memory_file, &status) != 0) return std::nullopt;
+  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
+  if (pread(memory_file, bytes.data(), bytes.size(), 0) != status.st_size) return std::nullopt;
+  return to_launch(bytes);
+}
+
+// An order and the descriptors that came with it, closed with it.
+struct Received {
+  GuardOrder order;
+  std::array<int, 2> descriptors{-1, -1};
+  ~Received() {
+    for (const int descriptor : descriptors) {
+      if (descriptor >= 0) close(descriptor);
+    }
   }
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
-  if (arguments.data_bytes_max > 0) {
-    const rlimit data{arguments.data_bytes_max, arguments.data_bytes_max};
-    if (setrlimit(RLIMIT_DATA, &data) != 0) give_up();
+};
+
+// False: the daemon is gone.
+bool receive(int control, Received& received) {
+  iovec bytes{&received.order, sizeof received.order};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof received.descriptors)];
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof space;
+  ssize_t length = 0;
+  do {
+    length = recvmsg(control, &message, MSG_CMSG_CLOEXEC);
+  } while (length < 0 && errno == EINTR);
+  const cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+  if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS &&
+      rights->cmsg_len == CMSG_LEN(sizeof received.descriptors)) {
+    std::memcpy(received.descriptors.data(), CMSG_DATA(rights), sizeof received.descriptors);
   }
-  if (chdir(arguments.directory.c_str()) != 0) give_up();
-  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const int log = open(arguments.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (nothing < 0 || log < 0) give_up();
-  if (dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) give_up();
-  if (arguments.report == kReportDescriptor) {
-    fcntl(arguments.report, F_SETFD, 0);
-  } else if (dup2(arguments.report, kReportDescriptor) < 0) {
-    give_up();
-  }
-  std::vector<char*> argv;
-  for (const std::string& word : arguments.command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  for (int signal_number = 1; signal_number < NSIG; ++signal_number) signal(signal_number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  execvp(argv[0], argv.data());
-  give_up();
-  _exit(127);
+  return length == sizeof received.order;
 }
 
 class Guard {
  public:
-  explicit Guard(GuardArguments arguments) : arguments_(std::move(arguments)) {}
+  explicit Guard(int control) : control_(control) {}
   int run();
 
  private:
   bool prepare();
-  bool start();
-  void hear_trouble();
+  void start(const Received& received);
   bool hear_order();    // false: the daemon is gone
   bool hear_signals();  // false: told to end by a signal
-  void obey(const GuardOrder& order);
+  void obey(const Received& received);
   int ms_to_deadline() const;  // -1: there is none
   bool reap();                 // true: the rank has ended
+  void end_rank();
   void end_everything();
-  void remove_cgroups() const;
   void tell(GuardNews::Kind kind, std::int64_t value) const {
     const GuardNews news{kind, value};
-    send(arguments_.control, &news, sizeof news, MSG_NOSIGNAL);
+    send(control_, &news, sizeof news, MSG_NOSIGNAL);
   }
 
-  const GuardArguments arguments_;
+  const int control_;
   int signals_ = -1;
-  int trouble_ = -1;  // read end; closes by itself when the rank has become its command
-  pid_t rank_ = -1;
+  bool is_daemon_there_ = true;
+  pid_t rank_ = -1;                   // -1: waits for one
+  std::vector<std::string> cgroups_;  // of the rank
   std::optional<int> rank_status_;
-  bool has_started_ = false;
   std::optional<std::int64_t> deadline_ms_;
+  std::optional<BootTimer> deadline_;
 };
 
 bool Guard::prepare() {
@@ -137,13 +110,11 @@ bool Guard::prepare() {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return false;
   prctl(PR_SET_NAME, "paddock-guard");
   // What another thread of the daemon may have left open across exec is not ours to keep.
-  const int low = std::min(arguments_.control, arguments_.report);
-  const int high = std::max(arguments_.control, arguments_.report);
-  if (low > 3) close_range(3, static_cast<unsigned>(low - 1), 0);
-  if (high > low + 1) close_range(static_cast<unsigned>(low + 1), static_cast<unsigned>(high - 1), 0);
-  close_range(static_cast<unsigned>(high + 1), ~0u, 0);
-  fcntl(arguments_.control, F_SETFD, FD_CLOEXEC);
-  fcntl(arguments_.report, F_SETFD, FD_CLOEXEC);
+  if (control_ > 3) close_range(3, static_cast<unsigned>(control_ - 1), 0);
+  close_range(static_cast<unsigned>(control_ + 1), ~0u, 0);
+  deadline_.emplace();
+  fcntl(control_, F_SETFD, FD_CLOEXEC);
+  for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);  // as the ranks shall find them
   sigset_t watched;
   sigemptyset(&watched);
   for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&watched, number);
@@ -152,63 +123,49 @@ bool Guard::prepare() {
   return signals_ >= 0;
 }
 
-bool Guard::start() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return false;
-  // Out of the way of the descriptors that the rank will have.
-  const int trouble = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
-  close(ends[1]);
-  if (trouble < 0) return false;
-  const pid_t guard = getpid();
-  rank_ = fork();
-  if (rank_ == 0) become_rank(arguments_, guard, trouble);
-  close(trouble);
-  close(arguments_.report);  // so that the daemon sees its end when the last writer below us is gone
-  trouble_ = ends[0];
-  return rank_ > 0;
-}
-
-void Guard::hear_trouble() {
-  int code = 0;
-  const ssize_t length = read(trouble_, &code, sizeof code);
-  close(trouble_);
-  trouble_ = -1;
-  if (length == sizeof code) {
-    tell(GuardNews::Kind::kCouldNotStart, code);
-  } else {
-    has_started_ = true;
-    tell(GuardNews::Kind::kStarted, rank_);
+void Guard::start(const Received& received) {
+  auto launch = read_launch(received.descriptors[0]);
+  if (!launch || rank_ > 0) return tell(GuardNews::Kind::kCouldNotStart, EINVAL);
+  const StartedRank started = start_rank(*launch, received.descriptors[1], deadline_ms_);
+  if (started.error != 0) {
+    if (started.pid > 0) waitpid(started.pid, nullptr, 0);
+    return tell(GuardNews::Kind::kCouldNotStart, started.error);
   }
+  rank_ = started.pid;
+  cgroups_ = std::move(launch->cgroups);
+  tell(GuardNews::Kind::kStarted, rank_);
 }
 
 int Guard::ms_to_deadline() const {
   if (!deadline_ms_) return -1;
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::int64_t left = *deadline_ms_ - (now.tv_sec * 1'000 + now.tv_nsec / 1'000'000);
+  const std::int64_t left = *deadline_ms_ - boot_now().ms;
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000));
 }
 
-void Guard::obey(const GuardOrder& order) {
-  if (order.kind == GuardOrder::Kind::kDeadline) {
-    deadline_ms_ = order.deadline_ms;
-    return;
+void Guard::obey(const Received& received) {
+  const GuardOrder& order = received.order;
+  switch (order.kind) {
+    case GuardOrder::Kind::kStart:
+      return start(received);
+    case GuardOrder::Kind::kDeadline:
+      deadline_ms_ = order.deadline_ms;
+      deadline_->set(Instant{order.deadline_ms});
+      return;
+    case GuardOrder::Kind::kKill:
+      for (const pid_t pid : descendants_of(getpid())) kill(pid, SIGKILL);
+      return;
+    case GuardOrder::Kind::kSignal:
+      if (rank_ < 0 || rank_status_) return;
+      // A rank that made itself a group of another name is still reached itself.
+      if (kill(-rank_, order.signal) != 0) kill(rank_, order.signal);
+      return;
   }
-  if (order.kind == GuardOrder::Kind::kKill) {
-    for (const pid_t pid : descendants_of(getpid())) kill(pid, SIGKILL);
-    return;
-  }
-  if (rank_status_) return;
-  // Before the rank has made its group there is only itself.
-  if (kill(-rank_, order.signal) != 0) kill(rank_, order.signal);
 }
 
 bool Guard::hear_order() {
-  GuardOrder order;
-  const ssize_t length = recv(arguments_.control, &order, sizeof order, 0);
-  if (length < 0 && errno == EINTR) return true;
-  if (length != sizeof order) return false;
-  obey(order);
+  Received received;
+  if (!receive(control_, received)) return false;
+  obey(received);
   return true;
 }
 
@@ -229,70 +186,59 @@ bool Guard::reap() {
 }
 
 // Every process that is not in a list has a parent in it, whose death makes it our child; so each round
-// shortens what is left, and ECHILD means that nobody is.
+// shortens what is left, and ECHILD means that nobody is. Most ranks leave nobody: then no list is made.
 void Guard::end_everything() {
-  for (const std::string& folder : arguments_.cgroups) write_text(folder + "/cgroup.kill", "1");  // v2 only
-  while (true) {
+  int status = 0;
+  const auto nobody_is_left = [&] {
+    pid_t pid = 0;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+      if (pid == rank_) rank_status_ = status;
+    }
+    return pid < 0 && errno == ECHILD;
+  };
+  if (nobody_is_left()) return;
+  for (const std::string& folder : cgroups_) write_text(folder + "/cgroup.kill", "1");  // v2 only
+  while (!nobody_is_left()) {
     for (const pid_t pid : descendants_of(getpid())) kill(pid, SIGKILL);
-    int status = 0;
     const pid_t pid = waitpid(-1, &status, 0);
-    if (pid < 0 && errno == ECHILD) return;
     if (pid == rank_) rank_status_ = status;
   }
 }
 
-void Guard::remove_cgroups() const {
-  for (const std::string& folder : arguments_.cgroups) rmdir(folder.c_str());
+void Guard::end_rank() {
+  end_everything();
+  if (!is_daemon_there_) {
+    for (const std::string& folder : cgroups_) rmdir(folder.c_str());
+  }
+  const int status = rank_status_.value_or(SIGKILL);
+  rank_ = -1;
+  rank_status_.reset();
+  cgroups_.clear();
+  tell(GuardNews::Kind::kEnded, status);
 }
 
 int Guard::run() {
-  if (!prepare() || !start()) {
-    tell(GuardNews::Kind::kCouldNotStart, errno);
-    return 1;
+  if (!prepare()) return 1;
+  for (bool goes_on = true; goes_on;) {
+    pollfd watched[] = {
+        {signals_, POLLIN, 0}, {control_, POLLIN, 0}, {rank_ > 0 ? deadline_->descriptor() : -1, POLLIN, 0}};
+    if (poll(watched, 3, rank_ > 0 ? ms_to_deadline() : -1) < 0 && errno != EINTR) goes_on = false;
+    if (goes_on && watched[1].revents != 0 && !hear_order()) goes_on = is_daemon_there_ = false;
+    if (goes_on && watched[0].revents != 0 && !hear_signals()) goes_on = false;
+    if (rank_ > 0 && (!goes_on || reap() || ms_to_deadline() == 0)) end_rank();
   }
-  bool is_daemon_there = true;
-  while (true) {
-    pollfd watched[] = {{signals_, POLLIN, 0}, {arguments_.control, POLLIN, 0}, {trouble_, POLLIN, 0}};
-    if (poll(watched, 3, ms_to_deadline()) < 0 && errno != EINTR) break;
-    if (watched[2].revents != 0) hear_trouble();
-    if (watched[1].revents != 0 && !hear_order()) is_daemon_there = false;
-    if (!is_daemon_there || (watched[0].revents != 0 && !hear_signals())) break;
-    if (reap() || ms_to_deadline() == 0) break;
-  }
-  if (trouble_ >= 0 && rank_status_) hear_trouble();
-  end_everything();
-  if (has_started_) tell(GuardNews::Kind::kEnded, rank_status_.value_or(SIGKILL));
-  if (!is_daemon_there) remove_cgroups();
   return 0;
 }
 
 }  // namespace
 
-std::vector<std::string> to_argv(const GuardArguments& arguments) {
-  std::vector<std::string> argv = {"--control",   std::to_string(arguments.control),
-                                   "--report",    std::to_string(arguments.report),
-                                   "--log",       arguments.log,
-                                   "--directory", arguments.directory};
-  for (const std::string& folder : arguments.cgroups) {
-    argv.push_back("--cgroup");
-    argv.push_back(folder);
-  }
-  if (arguments.data_bytes_max > 0) {
-    argv.push_back("--data-bytes");
-    argv.push_back(std::to_string(arguments.data_bytes_max));
-  }
-  argv.push_back("--");
-  argv.insert(argv.end(), arguments.command.begin(), arguments.command.end());
-  return argv;
-}
-
 int guard_main(int argc, char** argv) {
-  auto arguments = parse(argc, argv);
-  if (!arguments) {
+  const int control = argc == 2 ? std::atoi(argv[1]) : -1;
+  if (control <= 2) {
     std::fputs("paddock guard is started by paddock worker, not by hand\n", stderr);
     return 2;
   }
-  return Guard(std::move(*arguments)).run();
+  return Guard(control).run();
 }
 
 }  // namespace paddock::worker

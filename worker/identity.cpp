@@ -63,6 +63,7 @@ Result<Identity> make_identity(const WorkerOptions& options) {
   }
   TRY_ASSIGN(const std::string facing, address_facing(options.coordinator), "finding this node's address");
   identity.address = options.address.empty() ? facing : options.address;
+  identity.labels = options.labels;
   identity.cpus = options.cpus.value_or(usable_cpus());
   identity.memory_bytes = options.memory_bytes.value_or(usable_memory_bytes());
   if (identity.cpus == 0) return fail(Code::kInvalid, "--cpus must be at least 1");

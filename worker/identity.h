@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Identity {
   std::uint64_t memory_bytes = 0;
   std::vector<Gpu> gpus;
   std::vector<std::uint16_t> ports;
+  std::map<std::string, std::string> labels{};
 };
 
 // Fills in from the machine what the options leave open; `ports` stays empty.

@@ -1,10 +1,14 @@
 #include "worker/launch.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
-#include <charconv>
+#include <cerrno>
 #include <fstream>
 #include <map>
 #include <system_error>
+
+#include "worker/attempt_folders.h"
 
 namespace paddock::worker {
 namespace {
@@ -50,6 +54,7 @@ std::vector<std::string> environment_of(const StartOrder& order, const StartOrde
 }
 
 Result<void> make_folder(const fs::path& folder) {
+  if (mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) return {};
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return fail(Code::kUnavailable, "making the folder " + folder.string() + ": " + error.message());
@@ -58,48 +63,27 @@ Result<void> make_folder(const fs::path& folder) {
 
 }  // namespace
 
-fs::path attempt_folder(const fs::path& state, Fence fence) {
-  return state / "attempts" / std::to_string(fence.value);
-}
-
-Result<RankLaunch> prepare_launch(const StartOrder& order, std::size_t index, const fs::path& state,
-                                  const fs::path& runner, const std::vector<std::string>& inherited) {
-  const fs::path folder = attempt_folder(state, order.fence);
+Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, AttemptFolders& folders,
+                                   const fs::path& runner, const std::vector<std::string>& inherited) {
+  if (!fs::path(order.directory).is_absolute()) {
+    return fail(Code::kInvalid, "the job's folder '" + order.directory + "' is not an absolute path");
+  }
+  const RankId rank = order.ranks[index].rank;
+  TRY_ASSIGN(const fs::path folder, folders.open(order.fence, rank), "preparing the attempt");
   const fs::path spec = folder / "spec.json";
-  RankLaunch launch;
-  launch.key = RankKey{order.fence, order.ranks[index].rank};
+  GuardLaunch launch;
   launch.command = command_of(order, runner, spec);
   if (launch.command.empty() || launch.command[0].empty()) {
     return fail(Code::kInvalid, "the job has no command to run");
   }
-  if (!fs::path(order.directory).is_absolute()) {
-    return fail(Code::kInvalid, "the job's folder '" + order.directory + "' is not an absolute path");
-  }
-  TRY(make_folder(folder), "preparing the attempt");
   TRY(make_folder(order.directory), "preparing the job's folder");
   std::ofstream file(spec);
   file << order.spec << std::flush;
   if (!file) return fail(Code::kUnavailable, "writing " + spec.string());
   launch.environment = environment_of(order, order.ranks[index], spec, inherited);
   launch.directory = order.directory;
-  launch.log = folder / ("rank-" + std::to_string(order.ranks[index].rank.value) + ".log");
+  launch.log = folder / log_name(rank);
   return launch;
-}
-
-void remove_old_attempts(const fs::path& state, std::size_t kept, const std::vector<Fence>& live) {
-  std::vector<Fence> fences;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(state / "attempts", error)) {
-    const std::string name = entry.path().filename();
-    std::uint64_t number = 0;
-    const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (parse_error == std::errc() && end == name.data() + name.size()) fences.emplace_back(number);
-  }
-  std::ranges::sort(fences, std::greater<>());
-  for (std::size_t at = kept; at < fences.size(); ++at) {
-    if (std::ranges::find(live, fences[at]) == live.end())
-      fs::remove_all(attempt_folder(state, fences[at]), error);
-  }
 }
 
 }  // namespace paddock::worker

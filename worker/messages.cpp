@@ -102,7 +102,17 @@ Result<Event> to_event(wire::Message::Reader message) {
   }
 }
 
-void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJoin& join) {
+std::vector<LogTaken> to_log_positions(wire::Message::Reader message) {
+  std::vector<LogTaken> positions;
+  for (const auto position : message.getLogsTaken()) {
+    positions.push_back({RankKey{Fence(position.getFence()), RankId(position.getRank())}, position.getBytes(),
+                         position.getAgain(), position.getUnwanted()});
+  }
+  return positions;
+}
+
+void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJoin& join,
+           const std::vector<RankKey>& logs) {
   auto to = wire::begin(builder).initJoin();
   to.setNode(identity.node);
   to.setIncarnation(identity.incarnation);
@@ -117,7 +127,14 @@ void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJ
   }
   auto ports = to.initPorts(static_cast<unsigned>(identity.ports.size()));
   for (unsigned i = 0; i < ports.size(); ++i) ports.set(i, identity.ports[i]);
+  auto labels = to.initLabels(static_cast<unsigned>(identity.labels.size()));
+  unsigned label = 0;
+  for (const auto& [name, value] : identity.labels) {
+    labels[label].setName(name);
+    labels[label++].setValue(value);
+  }
   write_held(to.initHeld(static_cast<unsigned>(join.held.size())), join.held);
+  write_held(to.initLogs(static_cast<unsigned>(logs.size())), logs);
   to.setFirstReport(join.first_report);
   to.setSequence(join.sequence);
 }

@@ -13,10 +13,21 @@
 
 namespace paddock::worker {
 
-// kInvalid: nothing that a coordinator says to a worker; a refusal comes back as the Error that it carries.
-Result<Event> to_event(wire::Message::Reader message);
+// How far the coordinator has a rank's log (LogPosition of the protocol); the loop's business, not the agent's.
+struct LogTaken {
+  RankKey key;
+  std::uint64_t bytes = 0;
+  bool again = false;
+  bool unwanted = false;
+};
 
-void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJoin& join);
+// kInvalid: nothing that a coordinator says to a worker's agent; a refusal comes back as the Error that it carries.
+Result<Event> to_event(wire::Message::Reader message);
+std::vector<LogTaken> to_log_positions(wire::Message::Reader message);  // of a `logsTaken`
+
+// `logs`: the ranks whose output is not sent yet.
+void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJoin& join,
+           const std::vector<RankKey>& logs);
 void write(capnp::MessageBuilder& builder, const Identity& identity, const SendHeartbeat& heartbeat);
 void write(capnp::MessageBuilder& builder, const Identity& identity, const SendReports& reports);
 void write(capnp::MessageBuilder& builder, const Identity& identity, const SendLeave& leave);

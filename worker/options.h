@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +15,12 @@ namespace paddock::worker {
 
 struct WorkerOptions {
   std::string coordinator;  // endpoint, "tcp://host:port"
-  std::string node;         // its name in the cluster, [a-zA-Z0-9._-]; empty: the host's name
+  // Its secret key, and the coordinator's public one: a key, or a file that holds it (wire/keys.h). Without both the
+  // connection is plain, which has to be asked for and goes to this machine only.
+  std::filesystem::path key;
+  std::string server_key;
+  bool plain = false;
+  std::string node;  // its name in the cluster, [a-zA-Z0-9._-]; empty: the host's name
   std::string
       address;  // where ranks of other nodes reach this one; empty: the address that faces the coordinator
   std::filesystem::path state;   // folder for logs and specs of attempts; one worker at a time (locked)
@@ -24,10 +30,14 @@ struct WorkerOptions {
   // machine.
   std::optional<std::uint32_t> cpus;
   std::optional<std::uint64_t> memory_bytes;
-  std::string gpus = "all";  // "all", "none", or indexes as nvidia-smi lists them: "0,2"
+  std::map<std::string, std::string> labels;  // what jobs may ask for or avoid; `rack` says what is near
+  std::string gpus = "all";                   // "all", "none", or indexes as nvidia-smi lists them: "0,2"
 
   // How long ranks may save after SIGTERM to the worker itself; afterwards SIGKILL.
   Millis stop_grace = std::chrono::seconds(20);
+  // Of each rank's output, what is kept here, sent or not. When the coordinator is away for longer than this lasts, or a
+  // rank writes faster than can be sent, the oldest is dropped and counted. At least 1 MiB.
+  std::uint64_t log_spool_bytes = 256u << 20;
   // Ended attempts whose logs are kept; more takes more disk.
   std::uint32_t attempts_kept = 100;
 

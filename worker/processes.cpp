@@ -1,6 +1,7 @@
 #include "worker/processes.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -9,12 +10,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <set>
 #include <system_error>
 #include <utility>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "worker/descendants.h"
+#include "worker/rank_process.h"
 
 namespace paddock::worker {
 namespace {
@@ -49,75 +53,117 @@ Processes::Processes(std::vector<std::string> guard_command) : guard_command_(st
 }
 
 Processes::~Processes() {
-  for (const auto& [key, child] : children_) close(child.control);
+  for (const auto& [key, child] : children_) close(child.guard.control);
+  for (const Guard& guard : idle_) close(guard.control);
 }
 
-Result<int> Processes::start(const RankLaunch& launch) {
-  PADDOCK_REQUIRE(!launch.command.empty() && !children_.contains(launch.key));
-  Ends control;
-  Ends report;
+Result<Processes::Guard> Processes::new_guard() const {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return fail(Code::kUnavailable, "a socket for the guard: " + errno_text(errno));
   }
-  control.ours = pair[0];
-  control.theirs = pair[1];
-  if (pipe2(pair, O_CLOEXEC) != 0) return fail(Code::kUnavailable, "a report pipe: " + errno_text(errno));
-  report.ours = pair[0];
-  report.theirs = pair[1];
-  fcntl(report.ours, F_SETFL, O_NONBLOCK);
-
-  GuardArguments arguments{control.theirs, report.theirs,         launch.log,    launch.directory,
-                           launch.cgroups, launch.data_bytes_max, launch.command};
+  Ends control{pair[0], pair[1]};
   std::vector<std::string> words = guard_command_;
-  for (std::string& word : to_argv(arguments)) words.push_back(std::move(word));
-  std::vector<std::string> environment = launch.environment;
-  environment.push_back("PADDOCK_REPORT_FD=" + std::to_string(kReportDescriptor));
+  words.push_back(std::to_string(control.theirs));
   const std::vector<char*> argv = pointers_to(words);
-  const std::vector<char*> envp = pointers_to(environment);
-
-  const pid_t guard = fork();
-  if (guard < 0) return fail(Code::kUnavailable, "a guard process: " + errno_text(errno));
-  if (guard == 0) {  // only what is safe between fork and exec
+  const pid_t pid = fork();
+  if (pid < 0) return fail(Code::kUnavailable, "a guard process: " + errno_text(errno));
+  if (pid == 0) {  // only what is safe between fork and exec
     fcntl(control.theirs, F_SETFD, 0);
-    fcntl(report.theirs, F_SETFD, 0);
-    execve(argv[0], argv.data(), envp.data());
+    execv(argv[0], argv.data());
     _exit(127);
   }
-  const Child child{guard, control.take(), launch.command[0], false, false, false};
-  if (deadline_ms_) tell(child, GuardOrder{GuardOrder::Kind::kDeadline, 0, *deadline_ms_});
-  children_[launch.key] = child;
+  return Guard{pid, control.take(), false};
+}
+
+Result<Processes::Guard> Processes::take_guard() {
+  reap();
+  std::erase_if(idle_, [](const Guard& guard) {
+    if (guard.is_dead) close(guard.control);
+    return guard.is_dead;
+  });
+  if (idle_.empty()) return new_guard();
+  const Guard guard = idle_.back();
+  idle_.pop_back();
+  return guard;
+}
+
+void Processes::give_back(const Guard& guard) {
+  if (!guard.is_dead && idle_.size() < limits::kIdleGuardsMax) {
+    idle_.push_back(guard);
+  } else {
+    close(guard.control);  // it sees that and ends
+  }
+}
+
+Result<int> Processes::start(const RankKey& key, GuardLaunch launch) {
+  PADDOCK_REQUIRE(!launch.command.empty() && !children_.contains(key));
+  int pair[2];
+  if (pipe2(pair, O_CLOEXEC) != 0) return fail(Code::kUnavailable, "a report pipe: " + errno_text(errno));
+  Ends report{pair[0], pair[1]};
+  fcntl(report.ours, F_SETFL, O_NONBLOCK);
+  launch.environment.push_back("PADDOCK_REPORT_FD=" + std::to_string(kReportDescriptor));
+  const std::string bytes = to_bytes(launch);
+  const Ends memory_file{memfd_create("launch", MFD_CLOEXEC), -1};
+  if (memory_file.ours < 0 ||
+      write(memory_file.ours, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+    return fail(Code::kUnavailable, "a memory file for the guard: " + errno_text(errno));
+  }
+  TRY_ASSIGN(const Guard guard, take_guard(), "starting " + launch.command[0]);
+  if (deadline_ms_) tell(guard, GuardOrder{GuardOrder::Kind::kDeadline, 0, *deadline_ms_});
+  // A guard that cannot take it has died, which is told as the rank's own end.
+  tell_start(guard, memory_file.ours, report.theirs);
+  children_[key] = Child{guard, launch.command[0], false, false};
   return report.take();
 }
 
 void Processes::terminate(const RankKey& key) {
   const auto at = children_.find(key);
   if (at == children_.end()) return;
-  tell(at->second, GuardOrder{GuardOrder::Kind::kSignal, SIGTERM, 0});
+  tell(at->second.guard, GuardOrder{GuardOrder::Kind::kSignal, SIGTERM, 0});
 }
 
-void Processes::set_deadline(std::int64_t monotonic_ms) {
-  deadline_ms_ = monotonic_ms;
+void Processes::set_deadline(std::int64_t boot_ms) {
+  deadline_ms_ = boot_ms;
   for (const auto& [key, child] : children_)
-    tell(child, GuardOrder{GuardOrder::Kind::kDeadline, 0, monotonic_ms});
+    tell(child.guard, GuardOrder{GuardOrder::Kind::kDeadline, 0, boot_ms});
 }
 
-bool Processes::tell(const Child& child, const GuardOrder& order) const {
-  return send(child.control, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof order;
+bool Processes::tell(const Guard& guard, const GuardOrder& order) const {
+  return send(guard.control, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof order;
+}
+
+bool Processes::tell_start(const Guard& guard, int memory_file, int report) const {
+  GuardOrder order{GuardOrder::Kind::kStart, 0, 0};
+  const int descriptors[] = {memory_file, report};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof descriptors)] = {};
+  iovec bytes{&order, sizeof order};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof space;
+  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof descriptors);
+  std::memcpy(CMSG_DATA(rights), descriptors, sizeof descriptors);
+  return sendmsg(guard.control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof order;
 }
 
 void Processes::kill(const RankKey& key) {
   const auto at = children_.find(key);
   if (at == children_.end()) return;
-  const bool is_sent = tell(at->second, GuardOrder{GuardOrder::Kind::kKill, 0, 0});
-  if (at->second.is_guard_dead) return;
+  const Guard& guard = at->second.guard;
+  const bool is_sent = tell(guard, GuardOrder{GuardOrder::Kind::kKill, 0, 0});
+  if (guard.is_dead) return;
   // A guard that was stopped must hear it; one that cannot hear ends with its rank, and the rest comes to us.
-  ::kill(at->second.guard, is_sent ? SIGCONT : SIGKILL);
+  ::kill(guard.pid, is_sent ? SIGCONT : SIGKILL);
 }
 
 void Processes::hear(const RankKey& key, Child& child, std::vector<ProcessNews>& news) {
   GuardNews heard;
-  while (recv(child.control, &heard, sizeof heard, MSG_DONTWAIT) == sizeof heard) {
+  while (!child.has_ended && recv(child.guard.control, &heard, sizeof heard, MSG_DONTWAIT) == sizeof heard) {
     switch (heard.kind) {
       case GuardNews::Kind::kStarted:
         child.has_started = true;
@@ -139,7 +185,10 @@ void Processes::hear(const RankKey& key, Child& child, std::vector<ProcessNews>&
 void Processes::reap() {
   for (pid_t pid = 0; (pid = waitpid(-1, nullptr, WNOHANG)) > 0;) {
     for (auto& [key, child] : children_) {
-      if (child.guard == pid) child.is_guard_dead = true;
+      if (child.guard.pid == pid) child.guard.is_dead = true;
+    }
+    for (Guard& guard : idle_) {
+      if (guard.pid == pid) guard.is_dead = true;
     }
   }
 }
@@ -147,8 +196,9 @@ void Processes::reap() {
 bool Processes::end_orphans() {
   std::set<pid_t> guards;
   for (const auto& [key, child] : children_) {
-    if (!child.is_guard_dead) guards.insert(child.guard);
+    if (!child.guard.is_dead) guards.insert(child.guard.pid);
   }
+  for (const Guard& guard : idle_) guards.insert(guard.pid);
   bool are_there = false;
   for (const pid_t pid : children_of(getpid())) {
     if (guards.contains(pid)) continue;
@@ -164,18 +214,18 @@ std::vector<ProcessNews> Processes::collect() {
   reap();
   for (auto& [key, child] : children_) hear(key, child, news);
   const bool is_guard_lost = std::ranges::any_of(
-      children_, [](const auto& entry) { return entry.second.is_guard_dead && !entry.second.has_ended; });
+      children_, [](const auto& entry) { return entry.second.guard.is_dead && !entry.second.has_ended; });
   const bool are_orphans_gone = !is_guard_lost || end_orphans();
   for (auto at = children_.begin(); at != children_.end();) {
     const auto& [key, child] = *at;
-    if (!child.is_guard_dead || (!child.has_ended && !are_orphans_gone)) {
+    const bool is_lost = child.guard.is_dead && !child.has_ended;
+    if (!child.has_ended && !(is_lost && are_orphans_gone)) {
       ++at;
       continue;
     }
-    if (!child.has_ended && child.has_started) news.push_back({key, ProcessEnded{SIGKILL}});
-    if (!child.has_ended && !child.has_started)
-      news.push_back({key, ProcessNotStarted{"its guard process died"}});
-    close(child.control);
+    if (is_lost && child.has_started) news.push_back({key, ProcessEnded{SIGKILL}});
+    if (is_lost && !child.has_started) news.push_back({key, ProcessNotStarted{"its guard process died"}});
+    give_back(child.guard);
     at = children_.erase(at);
   }
   return news;
@@ -184,8 +234,8 @@ std::vector<ProcessNews> Processes::collect() {
 std::vector<int> Processes::descriptors() const {
   std::vector<int> descriptors;
   for (const auto& [key, child] : children_) {
-    // After its last word only the guard's death is awaited, and that comes as SIGCHLD.
-    if (!child.has_ended && !child.is_guard_dead) descriptors.push_back(child.control);
+    // Only the death of all that a lost guard left is awaited, and that comes as SIGCHLD.
+    if (!child.guard.is_dead) descriptors.push_back(child.guard.control);
   }
   return descriptors;
 }

@@ -1,4 +1,5 @@
-// worker/processes.h – the ranks as processes: each behind its guard (worker/guard.h), by key.
+// worker/processes.h – the ranks as processes: each behind its guard (worker/guard.h), by key. A guard whose
+// rank has ended waits for the next one.
 // The process becomes a subreaper, so that what a killed guard leaves behind comes here and is ended too.
 // Threads: one owner, which has blocked SIGCHLD and calls collect() whenever it comes or a descriptor is
 // ready.
@@ -18,16 +19,6 @@
 #include "worker/report.h"
 
 namespace paddock::worker {
-
-struct RankLaunch {
-  RankKey key;
-  std::vector<std::string> command;
-  std::vector<std::string> environment;  // "NAME=value", all of it; PADDOCK_REPORT_FD is added
-  std::string directory;                 // absolute, as `log` is
-  std::string log;
-  std::vector<std::string> cgroups;
-  std::uint64_t data_bytes_max = 0;  // worker/guard.h
-};
 
 struct ProcessStarted {
   std::int64_t pid = 0;
@@ -50,34 +41,43 @@ class Processes {
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;
 
-  // Starts a guard; whether the rank came to life is told later. Returns the read end of its report pipe,
-  // non-blocking, which the caller closes. kUnavailable: no process or descriptor to be had.
-  Result<int> start(const RankLaunch& launch);
+  // Gives the rank to a guard; whether it came to life is told later. PADDOCK_REPORT_FD is added to its
+  // environment. Returns the read end of its report pipe, non-blocking, which the caller closes.
+  // kUnavailable: no process or descriptor to be had.
+  Result<int> start(const RankKey& key, GuardLaunch launch);
   void terminate(const RankKey& key);  // SIGTERM to the rank's process group
   void kill(const RankKey& key);       // SIGKILL to all below the guard
-  // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_MONOTONIC.
-  void set_deadline(std::int64_t monotonic_ms);
+  // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_BOOTTIME.
+  void set_deadline(std::int64_t boot_ms);
   // What has happened since; never blocks.
   std::vector<ProcessNews> collect();
   // Readable when collect() has something to do (besides SIGCHLD).
   std::vector<int> descriptors() const;
 
  private:
-  struct Child {
-    pid_t guard = -1;
+  struct Guard {
+    pid_t pid = -1;
     int control = -1;
+    bool is_dead = false;
+  };
+  struct Child {
+    Guard guard;
     std::string name;  // argv[0], for messages
     bool has_started = false;
     bool has_ended = false;  // told, or could not start
-    bool is_guard_dead = false;
   };
   void hear(const RankKey& key, Child& child, std::vector<ProcessNews>& news);
   void reap();
-  bool tell(const Child& child, const GuardOrder& order) const;
+  Result<Guard> take_guard();
+  Result<Guard> new_guard() const;
+  void give_back(const Guard& guard);
+  bool tell(const Guard& guard, const GuardOrder& order) const;
+  bool tell_start(const Guard& guard, int memory_file, int report) const;
   bool end_orphans();  // true: there are none
 
   const std::vector<std::string> guard_command_;
   std::map<RankKey, Child> children_;
+  std::vector<Guard> idle_;  // guards without a rank, at most limits::kIdleGuardsMax
   std::optional<std::int64_t> deadline_ms_;
 };
 

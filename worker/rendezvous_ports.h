@@ -14,6 +14,7 @@ namespace paddock::worker {
 class RendezvousPorts {
  public:
   static constexpr std::size_t kPorts = 8;
+  static constexpr std::size_t kPortsMax = 256;
 
   // kUnavailable: no ports to be had.
   static Result<RendezvousPorts> hold(std::size_t count = kPorts);

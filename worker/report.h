@@ -2,6 +2,7 @@
 // The wire form is Report in wire/protocol.capnp; what a rank may say itself is docs/rank-protocol.md.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -49,6 +50,11 @@ struct Failure {
 using Saying = std::variant<Progress, Artifact, Checkpoint, Failure>;
 
 using Finding = std::variant<Started, Ended, Progress, Artifact, Checkpoint, Failure>;
+// About what it takes in a message.
+std::size_t bytes_of(const Finding& finding);
+// What one message may hold of them, so that it stays far below kMessageBytesMax.
+inline constexpr std::size_t kReportBytesInFlight = 1u << 20;
+
 struct Report {
   std::uint64_t number = 0;  // 0: not kept and not acknowledged (progress)
   RankKey key;

@@ -16,7 +16,7 @@
 namespace paddock::spec {
 
 inline constexpr std::size_t kDocumentDepthMax = 64;
-inline constexpr std::size_t kDocumentNodesMax = 300'000;  // 64 bytes of text weigh as much as a node
+inline constexpr std::size_t kDocumentNodesMax = 1'000'000;  // 64 bytes of text weigh as much as a node
 
 struct Document {
   Json value;

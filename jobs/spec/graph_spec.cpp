@@ -1,6 +1,7 @@
 #include "jobs/spec/graph_spec.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/limits.h"
 
@@ -16,6 +17,34 @@ Rule<Json> map_rule() {
   return rule;
 }
 
+// A text for all needs, or a map for some.
+Rule<Edges> edges_rule() {
+  const Rule<std::string> each = text_rule({"success", "failure", "always"});
+  Rule<Edges> rule;
+  rule.allowed = each.allowed + ", or a map from needs to these";
+  rule.schema = Json{{"anyOf", {each.schema, {{"type", "object"}, {"additionalProperties", each.schema}}}}};
+  rule.read = [each](const Json& json) -> std::optional<Edges> {
+    if (const auto all = each.read(json)) return Edges{*all, {}};
+    if (!json.is_object()) return std::nullopt;
+    Edges edges;
+    for (const auto& [need, on] : json.items()) {
+      const auto edge = each.read(on);
+      if (!edge) return std::nullopt;
+      edges.of[need] = *edge;
+    }
+    return edges;
+  };
+  rule.write = [](const Edges& edges) { return edges.of.empty() ? Json(edges.others) : Json(edges.of); };
+  return rule;
+}
+
+OptionTable<Condition> condition_table() {
+  return OptionTable<Condition>()
+      .optional("made", &Condition::made, Anything{}, "${job.artifact}: only if that job has made it")
+      .optional("not_made", &Condition::not_made, Anything{},
+                "${job.artifact}: only if that job has not made it");
+}
+
 OptionTable<Resources> resources_table() {
   constexpr auto kRanksMax = static_cast<std::int64_t>(limits::kRanksPerAttemptMax);
   return OptionTable<Resources>()
@@ -27,7 +56,22 @@ OptionTable<Resources> resources_table() {
       .optional("cpus", &Resources::cpus, Between{1, 4096}, "cores of each rank")
       .optional("memory", &Resources::memory, Between{ByteSize{0}, ByteSize{1ull << 50}},
                 "of each rank; it is ended when it takes more; 0B: no limit and nothing set aside")
+      .optional("nodes_min", &Resources::nodes_min, Between{std::int64_t{1}, kRanksMax},
+                "begins when it can have so many nodes, and takes more, up to `nodes`, after a checkpoint")
+      .optional("gpu_kind", &Resources::gpu_kind, "a part of the GPU's name, like H100")
+      .optional("gpu_memory", &Resources::gpu_memory, Between{ByteSize{0}, ByteSize{1ull << 50}},
+                "of each GPU, at least")
+      .optional("labels", &Resources::labels, "that a node must have, name → value; \"\": any value")
+      .optional("avoid", &Resources::avoid, "labels that a node must not have, name → value; \"\": any value")
+      .optional("apart", &Resources::apart, "jobs of the graph with the same text here share no node")
       .check([](const Resources& resources, Problems& problems) {
+        if (resources.nodes_min && *resources.nodes_min > resources.nodes) {
+          problems.push_back({"nodes_min", "is " + std::to_string(*resources.nodes_min) +
+                                               ", must be at most nodes (" + std::to_string(resources.nodes) +
+                                               ")"});
+        }
+        if (resources.gpus == 0 && (!resources.gpu_kind.empty() || resources.gpu_memory.bytes > 0))
+          problems.push_back({"gpus", "is 0, must be at least 1 where a kind of GPU is asked for"});
         const std::int64_t ranks = resources.ranks_on_a_node();
         if (resources.gpus > 0 && resources.gpus % ranks != 0) {
           problems.push_back({"gpus", "is " + std::to_string(resources.gpus) +
@@ -41,6 +85,29 @@ OptionTable<Resources> resources_table() {
       });
 }
 
+bool is_failure_class(const std::string& text) {
+  static const std::set<std::string> kPlain{"time_limit", "out_of_memory", "signal", "exit"};
+  if (kPlain.contains(text)) return true;
+  const std::string number = text.starts_with("exit:") ? text.substr(5) : "";
+  return !number.empty() && number.size() <= 3 &&
+         number.find_first_not_of("0123456789") == std::string::npos && std::stoi(number) >= 1 &&
+         std::stoi(number) <= 255;
+}
+
+Rule<std::vector<std::string>> failure_classes_rule() {
+  Rule<std::vector<std::string>> rule = RuleFor<std::vector<std::string>>::make(Anything{});
+  rule.allowed = "a list of time_limit, out_of_memory, signal, exit, or exit:N with N from 1 to 255";
+  rule.schema = Json{
+      {"type", "array"},
+      {"items", {{"type", "string"}, {"pattern", "^(time_limit|out_of_memory|signal|exit(:[0-9]{1,3})?)$"}}}};
+  rule.read = [read = rule.read](const Json& json) {
+    auto classes = read(json);
+    if (classes && !std::ranges::all_of(*classes, is_failure_class)) classes.reset();
+    return classes;
+  };
+  return rule;
+}
+
 OptionTable<Retry> retry_table() {
   return OptionTable<Retry>()
       .optional("limit", &Retry::limit, Between{0, limits::kRetriesMax},
@@ -48,13 +115,15 @@ OptionTable<Retry> retry_table() {
       .optional("backoff", &Retry::backoff, Between{Millis(0), limits::kBackoffMax},
                 "pause before the second attempt")
       .optional("factor", &Retry::factor, Between{1.0, 10.0},
-                "each later pause is this much longer, up to an hour");
+                "each later pause is this much longer, up to an hour")
+      .optional("not_on", &Retry::not_on, failure_classes_rule(),
+                "failures that are not followed by another attempt");
 }
 
 OptionTable<JobSpec> make_job_table() {
   return OptionTable<JobSpec>()
       .required("kind", &JobSpec::kind, "what the job does")
-      .optional("needs", &JobSpec::needs, "jobs that must succeed first; references add theirs by themselves")
+      .optional("needs", &JobSpec::needs, "jobs that come first; references add theirs by themselves")
       .optional("with", &JobSpec::with, map_rule(), "options of the kind")
       .group("resources", &JobSpec::resources, resources_table(), "what its ranks run on")
       .group("retry", &JobSpec::retry, retry_table(), "what happens after a failure")
@@ -62,7 +131,18 @@ OptionTable<JobSpec> make_job_table() {
                 "between the request to stop (SIGTERM) and the end (SIGKILL)")
       .optional("command", &JobSpec::command,
                 "kind command: program and arguments; no shell unless you name one")
-      .optional("environment", &JobSpec::environment, "variables added to those of docs/rank-protocol.md");
+      .optional("environment", &JobSpec::environment, "variables added to those of docs/rank-protocol.md")
+      .optional(
+          "on", &JobSpec::on, edges_rule(),
+          "what it waits for in the jobs it needs; failure: one failed, or was skipped because of a failure")
+      .group("if", &JobSpec::condition, condition_table(), "runs only if this holds; else it is skipped")
+      .optional("time_limit", &JobSpec::time_limit, Between{Millis(1'000), Millis(limits::kTimeLimitMax)},
+                "of each attempt; one that takes longer is ended and has failed")
+      .optional("preemptible", &JobSpec::preemptible,
+                "may be asked to save itself and make room for a job of higher priority; without it true for "
+                "all kinds but command")
+      .optional("cache", &JobSpec::cache,
+                "false: is run though its result is there already, and shares it with nobody");
 }
 
 // Depth-first over `needs` without recursion: a graph may be one long chain.

@@ -25,6 +25,12 @@ struct Resources {
   std::int64_t gpus = 0;                       // of each node
   std::int64_t cpus = 1;                       // of each rank
   ByteSize memory;                             // of each rank; 0: no limit, no reservation
+  std::optional<std::int64_t> nodes_min;  // begins on so many, grows to `nodes`; not given: exactly `nodes`
+  std::string gpu_kind;                   // a part of the model's name; "": any
+  ByteSize gpu_memory;                    // of each GPU, at least
+  std::map<std::string, std::string> labels;  // that a node must have; value "": whatever it is
+  std::map<std::string, std::string> avoid;   // that it must not have
+  std::string apart;                          // jobs of a graph with the same text share no node
   bool operator==(const Resources&) const = default;
 
   std::int64_t ranks_on_a_node() const { return ranks_per_node.value_or(gpus > 0 ? gpus : 1); }
@@ -36,7 +42,27 @@ struct Retry {
   std::int64_t limit = 2;
   Millis backoff = std::chrono::seconds(10);  // before the second attempt
   double factor = 2.0;  // each later pause is this much longer, up to limits::kBackoffMax
+  std::vector<std::string> not_on = {"time_limit"};  // classes of failure that are not followed by another
   bool operator==(const Retry&) const = default;
+};
+
+// What it waits for in the jobs it needs: success, failure or always (scheduler/edges.h).
+struct Edges {
+  std::string others = "success";         // where `of` does not say
+  std::map<std::string, std::string> of;  // by need
+  bool operator==(const Edges&) const = default;
+
+  const std::string& of_need(const std::string& need) const {
+    const auto found = of.find(need);
+    return found == of.end() ? others : found->second;
+  }
+};
+
+// Each a reference to an artifact. A job whose condition does not hold is skipped, which is no failure.
+struct Condition {
+  std::optional<std::string> made;
+  std::optional<std::string> not_made;
+  bool operator==(const Condition&) const = default;
 };
 
 struct JobSpec {
@@ -49,6 +75,11 @@ struct JobSpec {
   Millis grace = std::chrono::seconds(30);  // between SIGTERM and SIGKILL
   std::vector<std::string> command;         // kind "command" only
   std::map<std::string, std::string> environment;
+  Edges on;
+  Condition condition;
+  std::optional<Millis> time_limit;  // of each attempt
+  bool preemptible = false;          // may be asked to make room; not given: if its kind saves its work
+  bool cache = true;                 // false: is run though its result is there, and shares it with nobody
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "jobs/spec/document.h"
 #include "jobs/spec/job_kinds.h"
+#include "jobs/spec/matrix.h"
 #include "jobs/spec/recipes.h"
 #include "jobs/spec/references.h"
 
@@ -57,8 +58,6 @@ const OptionTable<Head>& head_table() {
 // What the design promises for later and users may try now.
 const std::map<std::string, std::string> kNotYet = {
     {"schedule", "is not supported yet, leave it out: submit the graph from cron or a timer"},
-    {"matrix", "is not supported yet, leave it out: write one job for each value"},
-    {"time_limit", "is not supported yet, leave it out: paddock cancel ends a graph"},
 };
 
 void say_not_yet(Problems& problems) {
@@ -86,7 +85,10 @@ class Checker {
     jobs_json_ = has_jobs && document_.value["jobs"].is_object() ? document_.value["jobs"] : empty;
     GraphSpec graph;
     if (jobs_json_.size() <= limits::kJobsPerGraphMax) {
-      for (const std::string& name : document_.order["jobs"]) {
+      ExpandedJobs expanded = expand_matrices(jobs_json_, document_.order["jobs"], problems_);
+      jobs_json_ = std::move(expanded.jobs);
+      written_ = std::move(expanded.written);
+      for (const std::string& name : expanded.order) {
         if (!has_enough()) check_job(name, graph.jobs);
       }
     }
@@ -123,11 +125,13 @@ class Checker {
   bool has_enough() const { return problems_.size() > kProblemsMax; }
 
   void add(std::string_view parent, const Problems& problems) {
-    for (const Problem& problem : problems)
-      problems_.push_back({join_path(parent, problem.path), problem.message});
+    for (const Problem& problem : problems) add(join_path(parent, problem.path), problem.message);
   }
+  // Jobs of one matrix have the same faults at the same place: each is told once.
   void add(std::string path, std::string message) {
-    problems_.push_back({std::move(path), std::move(message)});
+    Problem problem{std::move(path), std::move(message)};
+    if (written_.empty() || std::ranges::find(problems_, problem) == problems_.end())
+      problems_.push_back(std::move(problem));
   }
 
   void add_cycle(const std::vector<std::string>& cycle) {
@@ -138,7 +142,8 @@ class Checker {
   }
 
   void check_job(const std::string& name, std::vector<JobSpec>& jobs) {
-    const std::string path = "jobs." + name;
+    const auto written = written_.find(name);
+    const std::string path = "jobs." + (written == written_.end() ? name : written->second);
     if (!is_name(name)) add(path, "is not a name, must be " + name_allowed());
     const Json& json = jobs_json_[name];
     auto job = job_table().parse(json);
@@ -153,15 +158,21 @@ class Checker {
     JobSpec readable = job ? *job : readable_part(json);
     readable.name = name;
     if (with) readable.with = *std::move(with);
+    if (!json.is_object() || !json.contains("preemptible")) {
+      const JobKind* kind = find_job_kind(readable.kind);
+      readable.preemptible = kind != nullptr && kind->is_cacheable;  // those go on from what they have saved
+    }
     check_needs(path, readable);
     check_references(path, readable);
+    check_condition(path, readable);
+    check_edges(path, readable);
     if (job) jobs.push_back(std::move(readable));
   }
 
   // Of a job with wrong keys, those that may hold needs and references and are right.
   static JobSpec readable_part(const Json& json) {
     Json part{{"kind", ""}};
-    for (const char* key : {"needs", "with", "command", "environment"}) {
+    for (const char* key : {"needs", "with", "command", "environment", "on", "if"}) {
       if (!json.is_object() || !json.contains(key)) continue;
       Json with_key = part;
       with_key[key] = json[key];
@@ -222,10 +233,35 @@ class Checker {
       if (has_enough()) return;
       const std::string problem = problem_of(job, reference);
       if (!problem.empty()) {
-        add(where_used(path, reference), "`${" + reference.job + "." + reference.artifact + "}`" + problem);
+        add(where_used(path, job.name, reference),
+            "`${" + reference.job + "." + reference.artifact + "}`" + problem);
       } else if (needs.insert(reference.job).second) {
         job.needs.push_back(reference.job);
       }
+    }
+  }
+
+  // What the condition refers to becomes a need as well.
+  void check_condition(const std::string& path, JobSpec& job) {
+    const std::pair<const char*, const std::optional<std::string>&> texts[] = {
+        {".if.made", job.condition.made}, {".if.not_made", job.condition.not_made}};
+    for (const auto& [key, text] : texts) {
+      if (!text) continue;
+      const auto reference = condition_reference(*text);
+      if (!reference) {
+        add(path + key, "is " + shown(*text) + ", must be ${job.artifact}");
+      } else if (const std::string problem = problem_of(job, *reference); !problem.empty()) {
+        add(path + key, "`" + *text + "`" + problem);
+      } else if (std::ranges::find(job.needs, reference->job) == job.needs.end()) {
+        job.needs.push_back(reference->job);
+      }
+    }
+  }
+
+  void check_edges(const std::string& path, const JobSpec& job) {
+    for (const auto& [need, on] : job.on.of) {
+      if (std::ranges::find(job.needs, need) == job.needs.end())
+        add(path + ".on", "names `" + need + "`, which the job does not need; must name its needs");
     }
   }
 
@@ -254,9 +290,8 @@ class Checker {
   }
 
   // The key whose text holds the reference: the nearest that has a line.
-  std::string where_used(const std::string& path, const Reference& reference) const {
+  std::string where_used(const std::string& path, const std::string& name, const Reference& reference) const {
     const std::string text = "${" + reference.job + "." + reference.artifact + "}";
-    const std::string name = path.substr(std::string_view("jobs.").size());
     return path_of_text(path, jobs_json_[name], text).value_or(path);
   }
   static std::optional<std::string> path_of_text(const std::string& path, const Json& value,
@@ -288,7 +323,8 @@ class Checker {
   }
 
   Document document_;
-  Json jobs_json_ = Json::object();
+  Json jobs_json_ = Json::object();             // with every matrix expanded
+  std::map<std::string, std::string> written_;  // names that a matrix made → as written
   Problems problems_;
 };
 
@@ -320,6 +356,7 @@ Json submission_schema() {
     cases.push_back(
         Json{{"if", {{"properties", {{"kind", {{"const", kind.name}}}}}}}, {"then", std::move(then)}});
   }
+  job["properties"]["matrix"] = matrix_schema();
   job["allOf"] = std::move(cases);
   Json schema = head_table().json_schema();
   Json& jobs = schema["properties"]["jobs"];

@@ -97,6 +97,11 @@ std::vector<Reference> references_of(const JobSpec& job) {
   return {references.begin(), references.end()};
 }
 
+std::optional<Reference> condition_reference(std::string_view text) {
+  if (!text.starts_with("${") || !text.ends_with("}")) return std::nullopt;
+  return as_reference(text.substr(2, text.size() - 3));
+}
+
 Result<std::string> substitute(std::string_view text, Place place, const ReferenceValues& values) {
   const auto pieces = split(text, place);
   if (!pieces) return tl::unexpected<Error>(pieces.error());

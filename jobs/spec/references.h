@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,11 @@ enum class Place { kOptions, kCommand };
 // The references in `text` in order. kInvalid: a `${` in options that is none.
 Result<std::vector<Reference>> references_in(std::string_view text, Place place);
 
-// Those of a whole job, sorted and each once. Malformed ones are passed over: parse_graph refused them.
+// Those of a whole job, its `if` not among them, sorted and each once. Malformed ones are passed over: parse_graph refused them.
 std::vector<Reference> references_of(const JobSpec& job);
+
+// The one that stands in a text of `if`; nothing: it is something else.
+std::optional<Reference> condition_reference(std::string_view text);
 
 // kNotFound: a reference has no value. kInvalid: as references_in().
 Result<std::string> substitute(std::string_view text, Place place, const ReferenceValues& values);

@@ -51,8 +51,10 @@ class Usage : public ::testing::Test {
 };
 
 TEST_F(Usage, HelpIsNoError) {
-  for (const char* command : {"", "dev", "coordinator", "worker", "submit", "plan", "status", "logs",
-                              "cancel", "nodes", "checkpoints", "artifacts", "recipes", "schema"}) {
+  for (const char* command :
+       {"",          "dev",     "coordinator", "worker", "submit",   "plan",      "status",  "logs",
+        "cancel",    "nodes",   "why",         "retry",  "drain",    "resume",    "tenants", "checkpoints",
+        "artifacts", "recipes", "schema",      "keys",   "keys new", "keys allow"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
     EXPECT_THAT(outcome.text, HasSubstr("--help"));
@@ -60,8 +62,10 @@ TEST_F(Usage, HelpIsNoError) {
 }
 
 TEST_F(Usage, WrongArgumentsEndWithTwo) {
-  for (const char* arguments : {"", "fly", "submit", "status --output xml", "logs", "worker",
-                                "dev --workers 0", "coordinator --lease soon", "logs g j --attempt 0"}) {
+  for (const char* arguments :
+       {"", "fly", "submit", "status --output xml", "logs", "worker", "dev --workers 0",
+        "coordinator --lease soon", "logs g j --attempt 0", "why g", "drain", "drain a --deadline soon",
+        "tenants x --weight 0", "worker --label x"}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << arguments << "\n" << outcome.text;
     EXPECT_FALSE(outcome.text.empty());

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -60,32 +61,96 @@ RealCluster::RealCluster() {
   folder = mkdtemp(name.data());
 }
 
+void RealCluster::stop_all() {
+  while (!processes_.empty()) kill_now(processes_.begin()->first);
+}
+
 RealCluster::~RealCluster() {
-  for (const auto& [name, pid] : processes_) {
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-  }
+  stop_all();
   std::error_code ignored;
   if (!HasFailure()) fs::remove_all(folder, ignored);
 }
 
-void RealCluster::start_coordinator(const std::string& lease) {
-  spawn("coordinator",
-        {kPaddock, "coordinator", "--state", folder / "coordinator", "--store", folder / "store", "--bind",
-         "tcp://127.0.0.1:*", "--endpoint-file", folder / "endpoint", "--lease", lease, "--quiet", "--log",
-         folder / "coordinator.log"});
+fs::path RealCluster::allow(const std::string& name, const std::vector<std::string>& role) {
+  const fs::path keys = folder / "keys";
+  EXPECT_EQ(run({"keys", "new", name, "--folder", keys}).exit_code, 0) << name;
+  std::vector<std::string> words = {"keys", "allow", keys / (name + ".public"), "--list",
+                                    folder / "allowed-keys"};
+  words.insert(words.end(), role.begin(), role.end());
+  const Outcome allowed = run(words);
+  EXPECT_EQ(allowed.exit_code, 0) << allowed.err;
+  return keys / (name + ".secret");
 }
 
-void RealCluster::start_worker(const std::string& name) {
+void RealCluster::revoke(const std::string& name) {
+  EXPECT_EQ(run({"keys", "revoke", name, "--list", folder / "allowed-keys"}).exit_code, 0) << name;
+}
+
+void RealCluster::make_keys() {
+  if (fs::exists(folder / "keys")) return;
+  ASSERT_EQ(run({"keys", "new", "coordinator", "--folder", folder / "keys"}).exit_code, 0);
+  fs::copy_file(allow("tester", {"--role", "operator"}), folder / "client.secret");
+}
+
+void RealCluster::start_coordinator(const std::string& lease, const std::vector<std::string>& more,
+                                    const std::vector<std::string>& variables) {
+  make_keys();
+  std::vector<std::string> argv = {kPaddock,
+                                   "coordinator",
+                                   "--state",
+                                   folder / "coordinator",
+                                   "--store",
+                                   folder / "store",
+                                   "--bind",
+                                   "tcp://127.0.0.1:*",
+                                   "--endpoint-file",
+                                   folder / "endpoint",
+                                   "--key",
+                                   folder / "keys/coordinator.secret",
+                                   "--allow",
+                                   folder / "allowed-keys",
+                                   "--lease",
+                                   lease,
+                                   "--quiet",
+                                   "--log",
+                                   folder / "coordinator.log"};
+  argv.insert(argv.end(), more.begin(), more.end());
+  spawn("coordinator", argv, variables);
+}
+
+void RealCluster::start_worker(const std::string& name, const std::vector<std::string>& more) {
   std::string endpoint;
   std::getline(std::ifstream(folder / "endpoint") >> std::ws, endpoint);
-  spawn(name,
-        {kPaddock, "worker", "--coordinator", endpoint, "--node", name, "--address", "127.0.0.1", "--state",
-         folder / name, "--cpus", "1", "--gpus", "none", "--quiet", "--log", folder / (name + ".log")});
+  const fs::path key = folder / "keys" / (name + ".secret");
+  if (!fs::exists(key)) allow(name, {"--role", "worker"});
+  std::vector<std::string> argv = {kPaddock,
+                                   "worker",
+                                   "--coordinator",
+                                   endpoint,
+                                   "--key",
+                                   key,
+                                   "--server-key",
+                                   folder / "keys/coordinator.public",
+                                   "--node",
+                                   name,
+                                   "--address",
+                                   "127.0.0.1",
+                                   "--state",
+                                   folder / name,
+                                   "--cpus",
+                                   "1",
+                                   "--gpus",
+                                   "none",
+                                   "--quiet",
+                                   "--log",
+                                   folder / (name + ".log")};
+  argv.insert(argv.end(), more.begin(), more.end());
+  spawn(name, argv);
 }
 
 // The daemon says READY=1 on a datagram socket, as to systemd: that is the event a test waits for.
-void RealCluster::spawn(const std::string& name, const std::vector<std::string>& argv) {
+void RealCluster::spawn(const std::string& name, const std::vector<std::string>& argv,
+                        const std::vector<std::string>& variables) {
   const int ready = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -100,6 +165,7 @@ void RealCluster::spawn(const std::string& name, const std::vector<std::string>&
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    for (const std::string& variable : variables) putenv(const_cast<char*>(variable.c_str()));
     execv(words[0], words.data());
     _exit(127);
   }
@@ -119,11 +185,15 @@ void RealCluster::wait_until_ready(int socket, const std::string& name) const {
   }
 }
 
-void RealCluster::kill_now(const std::string& name) {
+void RealCluster::kill_now(std::string name) {
   const pid_t pid = processes_.at(name);
   processes_.erase(name);
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
+}
+
+void RealCluster::signal(const std::string& name, int number) const {
+  kill(processes_.at(name), number);
 }
 
 int RealCluster::stop(const std::string& name) {
@@ -136,17 +206,20 @@ int RealCluster::stop(const std::string& name) {
 }
 
 Outcome RealCluster::paddock(const std::vector<std::string>& words) const {
-  std::vector<std::string> argv = {kPaddock};
-  argv.insert(argv.end(), words.begin(), words.end());
-  argv.insert(argv.end(), {"--state", folder});
-  const std::string error_path = folder / ("stderr-" + std::to_string(getpid()));
+  std::vector<std::string> all = words;
+  all.insert(all.end(), {"--state", folder});
+  return run(std::move(all));
+}
+
+Outcome RealCluster::run(std::vector<std::string> argv) {
+  argv.insert(argv.begin(), kPaddock);
+  const int errors = memfd_create("stderr", MFD_CLOEXEC);
   int out[2];
   EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
   const auto raw = pointers(argv);
   const pid_t pid = fork();
   if (pid == 0) {
     dup2(out[1], STDOUT_FILENO);
-    const int errors = open(error_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(errors, STDERR_FILENO);
     execv(raw[0], raw.data());
     _exit(127);
@@ -158,8 +231,9 @@ Outcome RealCluster::paddock(const std::vector<std::string>& words) const {
   int status = 0;
   waitpid(pid, &status, 0);
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  std::ifstream errors(error_path);
-  outcome.err.assign(std::istreambuf_iterator<char>(errors), {});
+  lseek(errors, 0, SEEK_SET);
+  outcome.err = read_all(errors);
+  close(errors);
   return outcome;
 }
 

@@ -1,4 +1,5 @@
 // tests/cluster/real_cluster.h – the real programs on loopback: a coordinator, workers, and the command line to ask them.
+// Everybody has keys, as on a real network: the coordinator, each worker, and the test itself, which is an operator.
 // Tests wait for events (a line in a FIFO, `status --watch`), never for time. Everything lives in a folder of its own.
 #pragma once
 
@@ -43,12 +44,21 @@ class RealCluster : public ::testing::Test {
   ~RealCluster() override;
 
   // `lease` as the command line takes it: "15s".
-  void start_coordinator(const std::string& lease = "15s");
-  void start_worker(const std::string& name);
-  void kill_now(const std::string& name);  // SIGKILL, and reaped
-  int stop(const std::string& name);       // SIGTERM; its exit code
+  // `variables`: "NAME=value", beside those that the test has.
+  void start_coordinator(const std::string& lease = "15s", const std::vector<std::string>& more = {},
+                         const std::vector<std::string>& variables = {});
+  void start_worker(const std::string& name, const std::vector<std::string>& more = {});
+  void kill_now(std::string name);    // SIGKILL, and reaped
+  void stop_all();                    // kill_now() for all that run
+  int stop(const std::string& name);  // SIGTERM; its exit code
+  void signal(const std::string& name, int number) const;
 
-  Outcome paddock(const std::vector<std::string>& words) const;
+  // Makes a key of this name, lets it in, and returns its secret file. `role` as `keys allow` takes it.
+  fs::path allow(const std::string& name, const std::vector<std::string>& role);
+  void revoke(const std::string& name);
+
+  Outcome paddock(const std::vector<std::string>& words) const;  // against this cluster, as the operator
+  static Outcome run(std::vector<std::string> words);            // just the program
   Json ask(
       const std::vector<std::string>& words) const;  // with --output json; fails the test unless exit code 0
   std::uint64_t submit(const std::string& yaml);
@@ -59,7 +69,9 @@ class RealCluster : public ::testing::Test {
   fs::path folder;
 
  private:
-  void spawn(const std::string& name, const std::vector<std::string>& argv);
+  void make_keys();
+  void spawn(const std::string& name, const std::vector<std::string>& argv,
+             const std::vector<std::string>& variables = {});
   void wait_until_ready(int socket, const std::string& name) const;
 
   std::map<std::string, pid_t> processes_;

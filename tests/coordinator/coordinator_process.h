@@ -1,6 +1,6 @@
 // tests/coordinator/coordinator_process.h – a real coordinator in a process of its own, so that it can be
 // killed. The process is this test's own program, started as `coordinator_process_test serve STATE STORE
-// LEASE_MS`.
+// LEASE_MS ENDED_JOBS_MAX SNAPSHOT_EVENTS DISK_RESERVE_BYTES`.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,8 +23,15 @@ extern char** environ;
 
 namespace paddock::coordinator {
 
+inline constexpr const char* kKillAtSync = "kill-at-sync";  // a file in the state folder
+
 class CoordinatorProcess {
  public:
+  // Of the next start.
+  std::uint64_t ended_jobs_max = 20'000;
+  std::uint64_t snapshot_events = 100'000;
+  std::uint64_t disk_reserve_bytes = 0;
+
   explicit CoordinatorProcess(int lease_ms = 15'000) : lease_ms_(lease_ms) {
     notify_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
@@ -46,8 +53,18 @@ class CoordinatorProcess {
     const std::string state = (folder_.path() / "state").string();
     const std::string store = (folder_.path() / "store").string();
     const std::string lease = std::to_string(lease_ms_);
-    const char* const arguments[] = {
-        "coordinator_process_test", "serve", state.c_str(), store.c_str(), lease.c_str(), nullptr};
+    const std::string jobs = std::to_string(ended_jobs_max);
+    const std::string events = std::to_string(snapshot_events);
+    const std::string reserve = std::to_string(disk_reserve_bytes);
+    const char* const arguments[] = {"coordinator_process_test",
+                                     "serve",
+                                     state.c_str(),
+                                     store.c_str(),
+                                     lease.c_str(),
+                                     jobs.c_str(),
+                                     events.c_str(),
+                                     reserve.c_str(),
+                                     nullptr};
     ASSERT_EQ(
         ::posix_spawn(&pid_, "/proc/self/exe", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
     pollfd ready{notify_, POLLIN, 0};
@@ -59,6 +76,12 @@ class CoordinatorProcess {
   void kill() {
     ::kill(pid_, SIGKILL);
     wait();
+  }
+  // It is killed when it has synced so many times more, before it tells anyone.
+  void kill_at_sync(int count) const { std::ofstream(folder_.path() / "state" / kKillAtSync) << count; }
+  void wait_for_its_death() {
+    EXPECT_EQ(wait(), -SIGKILL);
+    std::filesystem::remove(folder_.path() / "state" / kKillAtSync);
   }
   // Its exit code after SIGTERM.
   int stop() {
@@ -72,6 +95,7 @@ class CoordinatorProcess {
     std::getline(in, text);
     return text;
   }
+  pid_t pid() const { return pid_; }
   const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:

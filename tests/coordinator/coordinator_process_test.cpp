@@ -1,6 +1,10 @@
 // The whole coordinator over real sockets and a real disk: what a client and a worker see of it, also when it
 // is killed.
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <array>
+#include <limits>
 
 #include "coordinator/coordinator.h"
 #include "tests/coordinator/coordinator_process.h"
@@ -225,6 +229,91 @@ TEST(CoordinatorProcess, PlansWithoutSubmitting) {
   EXPECT_EQ(client.status(0).message().getStatus().getGraphs().size(), 0u);
 }
 
+TEST(CoordinatorProcess, KilledBetweenJournalAndAnswerARetriedSubmissionIsStillOneGraph) {
+  CoordinatorProcess coordinator;
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    coordinator.start();
+    const std::string token = "token-" + std::to_string(round);
+    coordinator.kill_at_sync(1);
+    TestClient unlucky(coordinator.endpoint());
+    unlucky.send_submission(kHello, token);
+    coordinator.wait_for_its_death();
+    coordinator.start();
+    TestClient client(coordinator.endpoint());
+    const auto graph = client.submit(kHello, token);
+    ASSERT_TRUE(graph) << graph.error().message;
+    EXPECT_EQ(*graph, round);
+    EXPECT_EQ(*client.submit(kHello, token), *graph);
+    EXPECT_EQ(client.status(0).message().getStatus().getGraphs().size(), round);
+    coordinator.kill();
+  }
+}
+
+TEST(CoordinatorProcess, AGraphThatEndedLeavesMemoryButIsShownAndItsTokenKept) {
+  CoordinatorProcess coordinator;
+  coordinator.ended_jobs_max = 0;
+  coordinator.snapshot_events = 1;
+  coordinator.start();
+  std::uint64_t graph = 0;
+  {
+    TestClient client(coordinator.endpoint());
+    graph = *client.submit(kHello, "token");
+    ASSERT_TRUE(client.ask([&](wire::Message::Builder message) { message.initCancel().setGraph(graph); }));
+  }
+  for (int start = 0; start < 2; ++start) {  // a start looks first what is to be archived
+    coordinator.kill();
+    coordinator.start();
+  }
+  TestClient client(coordinator.endpoint());
+  EXPECT_EQ(text(client.status(graph).message().getStatus().getGraphs()[0].getJobs()[0].getState()),
+            "cancelled");
+  EXPECT_EQ(client.status(0).message().getStatus().getGraphs().size(), 1u);
+  EXPECT_EQ(*client.submit(kHello, "token"), graph);
+  EXPECT_EQ(*client.submit(kHello, "another"), graph + 1);
+  const auto again =
+      client.ask([&](wire::Message::Builder message) { message.initCancel().setGraph(graph); });
+  EXPECT_EQ(again.error().code, Code::kConflict);
+  EXPECT_EQ(coordinator.stop(), 0);
+}
+
+TEST(CoordinatorProcess, OnAFullDiskSubmissionsAreRefusedWithWordsAndWhatWasAcceptedGoesOn) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  std::uint64_t graph = 0;
+  {
+    TestClient client(coordinator.endpoint());
+    graph = *client.submit(kHello, "token");
+  }
+  coordinator.kill();
+  coordinator.disk_reserve_bytes = std::numeric_limits<std::uint64_t>::max();
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  const auto refused = client.submit(kHello, "another");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kExhausted);
+  EXPECT_NE(refused.error().message.find("free some and submit again"), std::string::npos);
+  EXPECT_EQ(*client.submit(kHello, "token"), graph);  // it was accepted before
+  TestWorker worker(coordinator.endpoint(), "a");
+  worker.join();
+  EXPECT_GT(worker.expect(wire::Message::START_RANKS).message().getStartRanks().getFence(), 0u);
+}
+
+TEST(CoordinatorProcess, APeerOfTheNextProtocolVersionIsToldWhatIsSpokenHere) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  const auto answer = client.ask([](wire::Message::Builder message) {
+    message.setVersion(wire::PROTOCOL_VERSION + 1);
+    message.initStatusRequest();
+  });
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::kInvalid);
+  EXPECT_EQ(answer.error().message, "protocol version " + std::to_string(wire::PROTOCOL_VERSION + 1) +
+                                        " is not spoken here, " + std::to_string(wire::PROTOCOL_VERSION) +
+                                        " is: use a program of the same release");
+  EXPECT_EQ(client.status(0).message().getStatus().getGraphs().size(), 0u);  // it goes on
+}
+
 TEST(CoordinatorProcess, ASecondOneOnTheSameStateFolderIsRefused) {
   CoordinatorProcess coordinator;
   coordinator.start();
@@ -232,6 +321,7 @@ TEST(CoordinatorProcess, ASecondOneOnTheSameStateFolderIsRefused) {
   options.state = coordinator.folder() / "state";
   options.store = coordinator.folder() / "store";
   options.bind = "tcp://127.0.0.1:*";
+  options.plain = true;
   const auto refused = run_coordinator(options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kUnavailable);
@@ -239,22 +329,3 @@ TEST(CoordinatorProcess, ASecondOneOnTheSameStateFolderIsRefused) {
 
 }  // namespace
 }  // namespace paddock::coordinator
-
-int main(int argc, char** argv) {
-  if (argc == 5 && std::string(argv[1]) == "serve") {
-    paddock::coordinator::CoordinatorOptions options;
-    options.state = argv[2];
-    options.store = argv[3];
-    options.bind = "tcp://127.0.0.1:*";
-    options.endpoint_file = options.state / "endpoint";
-    options.lease = paddock::Millis(std::atoi(argv[4]));
-    options.lease_margin = paddock::Millis(500);
-    paddock::Log log;
-    log.quiet();
-    const auto served = paddock::coordinator::run_coordinator(options, log);
-    if (!served) std::fprintf(stderr, "%s\n", served.error().message.c_str());
-    return served ? 0 : 1;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

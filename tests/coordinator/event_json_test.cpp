@@ -17,25 +17,46 @@ std::vector<What> one_of_each() {
                      RetryRule{3, Millis(30'000), 1'500},
                      Millis(10'000),
                      R"({"with":{"steps":600}})"};
+  request.on = {{JobName{"data"}, On::kAlways}};
+  request.time_limit = Millis(7'200'000);
+  request.is_preemptible = true;
+  request.retry.not_on = {"exit:3", "signal"};
+  request.resources.nodes_min = 1;
+  request.resources.gpu_model = "H100";
+  request.resources.gpu_memory_bytes = 80ull << 30;
+  request.resources.labels = {{"zone", "north"}};
+  request.resources.avoid = {{"old", ""}};
+  request.resources.apart = "judges";
   const JobKey job{GraphId{3}, JobName{"train"}};
   Launch launch{{"echo", "größe"}, R"({"steps":600})", "/store/stages/x", {{"A", "b"}}, "0123"};
-  return {
-      GraphSubmitted{"first-light", -5, "token", {request}},
-      GraphCancelled{GraphId{3}, "cancelled by \"ada\"\n"},
-      JobPrepared{job, launch, true, {{"checkpoint", Artifact{"/store/c", "hash"}}}},
-      JobRefused{job, "with.steps is missing"},
-      NodeJoined{NodeId{"a"}, std::numeric_limits<std::uint64_t>::max(), "10.0.0.1",
-                 Offer{8, 1ull << 35, {Gpu{"GPU-1", "H100", 80ull << 30}}, {29'500, 65'535}}, Instant{123}},
-      NodeSeen{NodeId{"a"}, 7, Instant{5}},
-      NodeLeft{NodeId{"a"}, 7},
-      NodeLost{NodeId{"a"}, 7},
-      BackoffEnded{job},
-      RankStarted{Fence{9}, RankId{3}, 4'711},
-      RankEnded{Fence{9}, RankId{3}, -1, 9, "killed by signal 9", true, true},
-      FailureReported{Fence{9}, RankId{3}, "the loss is NaN"},
-      ArtifactRecorded{Fence{9}, "dataset", Artifact{"/store/d", "hash"}},
-      CheckpointRecorded{Fence{9}, 100, "/store/c", "hash", 1ull << 40},
-      CoordinatorStarted{Instant{77}}};
+  GraphSubmitted submitted{"first-light", -5, "token", {request}, "vision"};
+  submitted.retry_of = GraphId{2};
+  submitted.done = {{JobName{"data"}, {{"dataset", Artifact{"/store/d", "hash"}}}}};
+  return {submitted,
+          GraphCancelled{GraphId{3}, "cancelled by \"ada\"\n"},
+          JobPrepared{job, launch, true, {{"checkpoint", Artifact{"/store/c", "hash"}}}},
+          JobRefused{job, "with.steps is missing"},
+          NodeJoined{
+              NodeId{"a"}, std::numeric_limits<std::uint64_t>::max(), "10.0.0.1",
+              Offer{8, 1ull << 35, {Gpu{"GPU-1", "H100", 80ull << 30}}, {29'500, 65'535}, {{"rack", "r1"}}},
+              Instant{123}},
+          NodeSeen{NodeId{"a"}, 7, Instant{5}},
+          NodeLeft{NodeId{"a"}, 7},
+          NodeLost{NodeId{"a"}, 7},
+          BackoffEnded{job},
+          RankStarted{Fence{9}, RankId{3}, 4'711},
+          RankEnded{Fence{9}, RankId{3}, -1, 9, "killed by signal 9", true, true},
+          FailureReported{Fence{9}, RankId{3}, "the loss is NaN"},
+          ArtifactRecorded{Fence{9}, "dataset", Artifact{"/store/d", "hash"}},
+          CheckpointRecorded{Fence{9}, 100, "/store/c", "hash", 1ull << 40},
+          CoordinatorStarted{Instant{77}},
+          JobSkipped{job, "its condition does not hold"},
+          TimeLimitReached{Fence{9}},
+          GraphsArchived{{GraphId{3}, GraphId{5}}},
+          NodeDrained{NodeId{"a"}, "new disks", Instant{9'000}},
+          NodeResumed{NodeId{"a"}},
+          CordonEnded{NodeId{"a"}},
+          TenantSet{"vision", 2'000, Usage{64, 8, 1ull << 40}}};
 }
 
 TEST(EventJson, EveryTypeOfEventComesBackTheSame) {
@@ -55,6 +76,19 @@ TEST(EventJson, FieldsOfANewerVersionArePassedOver) {
       to_event(R"({"type":"node_lost","at_ms":1,"wall_ms":2,"node":"a","incarnation":7,"why":"new"})");
   ASSERT_TRUE(event);
   EXPECT_EQ(std::get<NodeLost>(event->what), (NodeLost{NodeId{"a"}, 7}));
+}
+
+TEST(EventJson, AGraphOfAnOlderVersionIsOfTheDefaultTenant) {
+  const auto event = to_event(
+      R"({"type":"graph_submitted","at_ms":1,"wall_ms":2,"name":"g","priority":0,"token":"t","jobs":[]})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<GraphSubmitted>(event->what).tenant, "default");
+}
+
+TEST(EventJson, ARecordOfTheFirstVersionIsReplayedByItsRules) {
+  const auto event = to_event(R"({"type":"coordinator_started","at_ms":1,"wall_ms":2,"lease_until":77})");
+  ASSERT_TRUE(event) << event.error().message;
+  EXPECT_EQ(std::get<CoordinatorStarted>(event->what), (CoordinatorStarted{Instant{77}, 1}));
 }
 
 TEST(EventJson, ADamagedRecordIsCorruptAndSaysWhat) {

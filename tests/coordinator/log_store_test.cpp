@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/coordinator/temporary_folder.h"
 
 namespace paddock::coordinator {
@@ -9,13 +11,21 @@ namespace {
 
 const LogKey kKey{JobKey{GraphId{1}, JobName{"x"}}, 2, 0};
 
+// A disk with room.
+const Room& room(const TemporaryFolder& folder) {
+  static std::optional<Room> made;
+  Log quiet;
+  quiet.quiet();
+  return made.emplace(folder.path(), 1u << 20, quiet);
+}
+
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
 TEST(LogStore, TakesPiecesTwiceAndAfterAGap) {
   TemporaryFolder folder;
-  LogStore logs(folder.path(), 1'000);
+  LogStore logs(folder.path(), 1'000, room(folder));
   ASSERT_TRUE(logs.write(kKey, 0, bytes_of("hello ")));
   ASSERT_TRUE(logs.write(kKey, 10, bytes_of("!")));
   ASSERT_TRUE(logs.write(kKey, 0, bytes_of("hello ")));
@@ -26,9 +36,28 @@ TEST(LogStore, TakesPiecesTwiceAndAfterAGap) {
   EXPECT_EQ(logs.read(kKey, 50)->file_bytes, 11u);
 }
 
+TEST(LogStore, WhatAWorkerHadToDropIsPassedOver) {
+  TemporaryFolder folder;
+  LogStore logs(folder.path(), 1u << 30, room(folder));
+  ASSERT_TRUE(logs.write(kKey, 0, bytes_of("before\n[dropped]\n")));
+  EXPECT_EQ(logs.size(kKey), 17u);
+  ASSERT_TRUE(logs.write(kKey, 100u << 20, bytes_of("after\n")));
+  std::string text;
+  std::uint64_t offset = 0;
+  for (int reads = 0; reads < 10; ++reads) {
+    const auto piece = logs.read(kKey, offset);
+    ASSERT_TRUE(piece);
+    text += piece->bytes;
+    offset = piece->next;
+    if (offset >= piece->file_bytes) break;
+  }
+  EXPECT_EQ(text, "before\n[dropped]\nafter\n");
+  EXPECT_EQ(logs.size(kKey), (100u << 20) + 6);
+}
+
 TEST(LogStore, DropsWhatIsTooLong) {
   TemporaryFolder folder;
-  LogStore logs(folder.path(), 4);
+  LogStore logs(folder.path(), 4, room(folder));
   ASSERT_TRUE(logs.write(kKey, 0, bytes_of("hello")));
   ASSERT_TRUE(logs.write(kKey, 5, bytes_of("you")));
   EXPECT_EQ(logs.read(kKey, 0)->bytes, "hell");
@@ -36,7 +65,7 @@ TEST(LogStore, DropsWhatIsTooLong) {
 
 TEST(LogStore, ALogThatWasNeverWrittenIsEmpty) {
   TemporaryFolder folder;
-  const auto piece = LogStore(folder.path(), 4).read(kKey, 0);
+  const auto piece = LogStore(folder.path(), 4, room(folder)).read(kKey, 0);
   ASSERT_TRUE(piece);
   EXPECT_EQ(piece->file_bytes, 0u);
 }

@@ -27,13 +27,22 @@ class TestClient {
     fill(wire::begin(builder, ++request_id_));
     return client_.ask(builder, kPatience);
   }
+  static void fill_submission(wire::Message::Builder message, const std::string& spec,
+                              const std::string& token) {
+    auto submit = message.initSubmit();
+    submit.setSpec(spec);
+    submit.setFile("graph.yaml");
+    submit.setToken(token);
+  }
+  // Without waiting for an answer.
+  void send_submission(const std::string& spec, const std::string& token) {
+    capnp::MallocMessageBuilder builder;
+    fill_submission(wire::begin(builder, ++request_id_), spec, token);
+    client_.linger(kPatience);
+    EXPECT_TRUE(client_.send(builder, kPatience));
+  }
   Result<std::uint64_t> submit(const std::string& spec, const std::string& token) {
-    const auto answer = ask([&](wire::Message::Builder message) {
-      auto submit = message.initSubmit();
-      submit.setSpec(spec);
-      submit.setFile("graph.yaml");
-      submit.setToken(token);
-    });
+    const auto answer = ask([&](wire::Message::Builder message) { fill_submission(message, spec, token); });
     if (!answer) return tl::unexpected(answer.error());
     return answer->message().getSubmitted().getGraph();
   }

@@ -4,7 +4,9 @@
 
 #include <fstream>
 
+#include "coordinator/submission.h"
 #include "jobs/spec/parse.h"
+#include "scheduler/apply.h"
 #include "tests/coordinator/temporary_folder.h"
 
 namespace paddock::coordinator {
@@ -82,6 +84,40 @@ TEST_F(Prepare, AnArtifactThatWasNotMadeIsNamed) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kNotFound);
   EXPECT_NE(refused.error().message.find("has made no artifact dataset"), std::string::npos);
+}
+
+TEST_F(Prepare, AJobWithoutCacheHasNoKeyAndAFolderOfItsOwn) {
+  jobs_.at("curate").cache = false;
+  const auto prepared = prepare_one("curate", {});
+  ASSERT_TRUE(prepared);
+  EXPECT_EQ(prepared->launch.stage_key, "");
+  EXPECT_EQ(prepared->launch.directory, "/store/graphs/1/curate");
+}
+
+TEST(PrepareJob, IsSkippedWhenItsConditionDoesNotHold) {
+  const auto graph = spec::parse_graph(R"(graph: g
+jobs:
+  probe: { kind: command, command: [probe] }
+  train: { kind: command, command: [train], if: { made: "${probe.go}" } }
+  rest:  { kind: command, command: [rest], if: { not_made: "${probe.go}" } }
+)",
+                                       "g.yaml");
+  ASSERT_TRUE(graph) << graph.error().message;
+  const auto submission = to_submission(*graph, "token");
+  ASSERT_TRUE(submission) << submission.error().message;
+  scheduler::Cluster cluster;
+  scheduler::Effects effects;
+  scheduler::apply(cluster, {{}, *submission}, effects);
+  const auto answer = [&](const char* name) {
+    return prepare_job(cluster, JobKey{GraphId{1}, JobName{name}}, "/store");
+  };
+  const auto skipped = answer("train");
+  ASSERT_TRUE(std::holds_alternative<scheduler::JobSkipped>(skipped));
+  EXPECT_EQ(std::get<scheduler::JobSkipped>(skipped).reason, "its condition does not hold: made ${probe.go}");
+  EXPECT_TRUE(std::holds_alternative<scheduler::JobPrepared>(answer("rest")));
+  cluster.graphs.at(GraphId{1}).jobs.at(JobName{"probe"}).artifacts["go"] = {"/store/go", ""};
+  EXPECT_TRUE(std::holds_alternative<scheduler::JobPrepared>(answer("train")));
+  EXPECT_TRUE(std::holds_alternative<scheduler::JobSkipped>(answer("rest")));
 }
 
 }  // namespace

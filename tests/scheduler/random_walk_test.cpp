@@ -33,12 +33,20 @@ class Walk {
                             .gpus(chance(20) ? 1 : 0)
                             .retry(static_cast<std::int32_t>(below(3)), Millis(below(3'000)));
       for (std::uint32_t j = 0; j < i; ++j) {
-        if (chance(40)) next.request.needs.emplace_back(names[j]);
+        if (!chance(40)) continue;
+        next.request.needs.emplace_back(names[j]);
+        if (chance(30)) next.request.on[JobName{names[j]}] = chance(50) ? On::kFailure : On::kAlways;
       }
+      if (chance(30)) next.request.is_preemptible = true;
+      if (chance(20)) next.request.resources.nodes_min = 1;
+      if (chance(10)) next.request.resources.apart = "apart";
+      if (chance(10)) next.request.resources.avoid["old"] = "";
+      if (chance(20)) next.request.retry.not_on = {"exit"};
+      if (chance(20)) next.request.time_limit = Millis(1'000 + below(30'000));
       if (chance(30)) next.stage = std::string("stage-") + names[i];
       jobs.push_back(std::move(next));
     }
-    story_.submit(jobs, below(3), chance(10) ? "resent" : "");
+    story_.submit(jobs, below(3), chance(10) ? "resent" : "", std::array{"ada", "bob"}[below(2)]);
   }
 
   // About any attempt that ever was, so mostly stale; with a rank that may not exist.
@@ -62,7 +70,7 @@ class Walk {
   }
 
   void step() {
-    switch (below(12)) {
+    switch (below(14)) {
       case 0:
         return submit();
       case 1:
@@ -82,6 +90,8 @@ class Walk {
         return;
       case 7:
         return say_what_is_held();
+      case 8:
+        return operate();
       default:
         break;
     }
@@ -91,6 +101,20 @@ class Walk {
   }
 
   void join() { story_.join(any_node(), 1 + below(4), below(3), 1 + below(3)); }
+
+  void operate() {
+    switch (below(4)) {
+      case 0:
+        return story_.happen(NodeDrained{NodeId{any_node()}, "x", chance(50) ? Instant{} : story_.now + 5s});
+      case 1:
+        return story_.happen(NodeResumed{NodeId{any_node()}});
+      case 2:
+        return story_.happen(CordonEnded{NodeId{any_node()}});
+      default:
+        return story_.happen(
+            TenantSet{std::array{"ada", "bob"}[below(2)], 500 + below(2'000), Usage{below(3), 0, 0}});
+    }
+  }
 
   void say_what_is_held() {
     Held held;
@@ -105,7 +129,11 @@ class Walk {
 
   // Large nodes join, and every rank that is placed ends well.
   void settle() {
-    for (const char* node : {"a", "b", "c"}) story_.join(node, 64, 8, 99);
+    for (const char* tenant : {"ada", "bob"}) story_.happen(TenantSet{tenant, 1'000, {}});
+    for (const char* node : {"a", "b", "c"}) {
+      story_.join(node, 64, 8, 99);
+      story_.happen(NodeResumed{NodeId{node}});
+    }
     for (int round = 0; round < 500; ++round) {
       for (const auto& [name, node] : std::map(story_.cluster.nodes)) {
         for (const Fence fence : node.attempts) {

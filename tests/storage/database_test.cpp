@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tests/storage/faulty_environment.h"
 #include "tests/storage/temporary_folder.h"
 
 namespace paddock::storage {
@@ -172,6 +173,37 @@ TEST(Database, MissingTableIsRefused) {
   for (const auto& entry : fs::directory_iterator(folder.path()))
     if (entry.path().extension() == ".sst") fs::remove(entry.path());
   EXPECT_EQ(Database::open(folder.path()).error().code, Code::kCorrupt);
+}
+
+TEST(Database, ARangeIsErasedUpToItsEndAndWithTheRestOfItsBatch) {
+  TemporaryFolder folder;
+  auto database = Database::open(folder.path());
+  ASSERT_TRUE(database);
+  for (const char* key : {"a", "b", "c", "d"}) ASSERT_TRUE(put(*database, key, key));
+  Batch batch;
+  batch.erase_range(Column::kJournal, "b", "d");
+  batch.put(Column::kJournal, "c2", "later in the batch");
+  ASSERT_TRUE(database->write(batch));
+  EXPECT_THAT(values(*database), ElementsAre("a", "later in the batch", "d"));
+}
+
+TEST(Database, WhereverThePowerFailsWhatWasWrittenIsThere) {
+  bool is_done = false;
+  for (std::uint64_t operation = 1; !is_done; ++operation) {
+    TemporaryFolder folder;
+    FaultyEnvironment machine;
+    machine.fail_at(operation);
+    std::size_t written = 0;
+    {
+      auto database = Database::open(folder.path(), machine.environment());
+      while (database && written < 8 && put(*database, key_of(written), "value")) ++written;
+    }
+    is_done = !machine.has_failed();
+    machine.lose_unsynced(operation);
+    auto database = Database::open(folder.path(), machine.environment());
+    ASSERT_TRUE(database) << "operation " << operation << ": " << database.error().message;
+    EXPECT_GE(values(*database).size(), written) << "operation " << operation;
+  }
 }
 
 }  // namespace

@@ -260,26 +260,103 @@ TEST(Agent, JoinsAgainWhenTheCoordinatorDoesNotKnowIt) {
   EXPECT_TRUE(worker.agent.has_lease());  // ranks go on meanwhile
 }
 
-TEST(Agent, KeepsNoMoreReportsThanTheLimitAndNeverLosesAnEnd) {
-  Scenario worker;
-  worker.joins();
-  worker.runs(7);
-  worker.happens(Connected{});
-  for (std::size_t step = 0; step < limits::kReportsUnackedMax + 100; ++step) {
-    worker.happens(RankSaid{rank_of(7), Checkpoint{static_cast<std::int64_t>(step), "/store/a", "h", 1}});
-  }
-  worker.happens(RankEnded{rank_of(7), 0, 0, false});
-  EXPECT_GE(worker.agent.reports_dropped(), 101u);
-  worker.joins();
+// All that it sends after a join, acknowledged bit by bit.
+std::vector<Report> all_reports(Scenario& worker) {
   std::vector<Report> all;
   while (true) {
     const auto some = worker.take_reports();
-    if (some.empty()) break;
+    if (some.empty()) return all;
     all.insert(all.end(), some.begin(), some.end());
     worker.happens(ReportsAcknowledged{some.back().number});
   }
-  EXPECT_EQ(all.size(), limits::kReportsUnackedMax + 1);  // the start was sent before and again
+}
+
+TEST(Agent, GivesUpOnlyCheckpointsThatNewerOnesFollowWhenTooManyReportsWait) {
+  Scenario worker;
+  worker.joins();
+  worker.runs(7);
+  worker.happens(ReportsAcknowledged{worker.take_reports().back().number});
+  worker.happens(Connected{});
+  worker.happens(RankSaid{rank_of(7), Artifact{"data", "/store/d", "h"}});
+  const std::int64_t steps = 3 * limits::kReportsUnackedMax;
+  for (std::int64_t step = 1; step <= steps; ++step)
+    worker.happens(RankSaid{rank_of(7), Checkpoint{step, "/store/a", "h", 1}});
+  EXPECT_TRUE(worker.agent.takes_sayings());
+  worker.happens(RankSaid{rank_of(7), Failure{"the last words"}});
+  worker.happens(RankEnded{rank_of(7), 1, 0, false});
+  worker.joins();
+  const std::vector<Report> all = all_reports(worker);
+  ASSERT_GE(all.size(), 4u);
+  EXPECT_LE(all.size(), limits::kReportsUnackedMax);
+  EXPECT_EQ(all.size() + worker.agent.reports_dropped(), static_cast<std::size_t>(steps) + 3);
+  EXPECT_TRUE(std::holds_alternative<Artifact>(all.front().finding));
+  EXPECT_EQ(std::get<Checkpoint>(all[all.size() - 3].finding).step, steps) << "the newest one stays";
+  EXPECT_TRUE(std::holds_alternative<Failure>(all[all.size() - 2].finding));
   EXPECT_TRUE(std::holds_alternative<Ended>(all.back().finding));
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_LT(all[i - 1].number, all[i].number);
+}
+
+TEST(Agent, LosesNoResultButLetsRanksWaitWhenTooManyOfThemDo) {
+  Scenario worker;
+  worker.joins();
+  worker.runs(7);
+  worker.happens(ReportsAcknowledged{worker.take_reports().back().number});
+  worker.happens(Connected{});
+  std::size_t said = 0;
+  for (; worker.agent.takes_sayings(); ++said)
+    worker.happens(RankSaid{rank_of(7), Artifact{"a" + std::to_string(said), "/store", "h"}});
+  EXPECT_EQ(said, limits::kReportsUnackedMax);
+  worker.happens(RankSaid{rank_of(7), Artifact{"late", "/store", "h"}});  // it was on its way
+  worker.joins();
+  EXPECT_EQ(all_reports(worker).size(), said + 1);
+  EXPECT_EQ(worker.agent.reports_dropped(), 0u);
+  EXPECT_TRUE(worker.agent.takes_sayings());
+}
+
+TEST(Agent, TellsTheNewestProgressOfEachRankAfterAReconnect) {
+  Scenario worker;
+  worker.joins();
+  worker.runs(7, 2);
+  worker.happens(Connected{});
+  worker.take_reports();
+  for (const char* json : {R"({"step":1})", R"({"step":2})"}) {
+    for (const unsigned rank : {0u, 1u}) worker.happens(RankSaid{rank_of(7, rank), Progress{json}});
+  }
+  EXPECT_TRUE(worker.take_reports().empty());
+  worker.joins();
+  std::vector<std::string> told;
+  for (const Report& report : worker.take_reports()) {
+    if (const auto* progress = std::get_if<Progress>(&report.finding)) told.push_back(progress->json);
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{R"({"step":2})", R"({"step":2})"}));
+}
+
+// The coordinator gives the lease away when all of it has passed by its own clock, counted from when the heartbeat came.
+TEST(Agent, KillsBeforeTheLeaseIsOverAlsoByAClockThatRunsATenthTooSlowOrTooFast) {
+  for (const std::int64_t worker_ms_in_a_second : {900, 1'000, 1'100}) {
+    Scenario worker;
+    worker.joins();  // at the zero of both clocks
+    worker.runs(7);
+    Instant killed_at;
+    while (worker.take<KillRank>().empty()) {
+      killed_at = worker.agent.next_wake();
+      worker.after(killed_at - worker.now);
+    }
+    EXPECT_LT(killed_at.ms * 1'000 / worker_ms_in_a_second, Scenario::kLease.count())
+        << worker_ms_in_a_second;
+  }
+}
+
+TEST(Agent, AMachineThatWasSuspendedBeyondItsLeaseKillsBeforeItListensToAnybody) {
+  Scenario worker;
+  worker.joins();
+  worker.runs(7);
+  worker.after(Scenario::kLease / 4);
+  const auto beat = worker.take<SendHeartbeat>().back();
+  worker.now = worker.now + 1h;  // its clock goes on while it sleeps: CLOCK_BOOTTIME
+  worker.happens(LeaseReceived{beat.sequence, Scenario::kLease, true});  // was in the socket all the time
+  EXPECT_EQ(worker.take<KillRank>().size(), 1u);
+  EXPECT_FALSE(worker.agent.has_lease());
 }
 
 TEST(Agent, StopsItsRanksReportsAndSaysGoodbye) {

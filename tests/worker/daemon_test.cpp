@@ -128,6 +128,28 @@ TEST(Worker, AKilledGuardLeavesNobodyBehindAndTheRankCountsAsKilled) {
   EXPECT_EQ(cluster.end_of(fence).signal, SIGKILL);
 }
 
+TEST(Worker, AGuardServesOneRankAfterTheOtherEachWithItsOwnEnvironment) {
+  ClusterOfOne cluster;
+  Lifeline line(cluster.folder / "line");
+  const std::string script = "echo $PADDOCK_FENCE; setsid sh -c 'exec 9>" + line.path +
+                             "; exec tail -f /dev/null' & exec 9>" + line.path +
+                             "; echo here >&9; read word < ";
+  Lifeline first_go(cluster.folder / "first");
+  const Fence first = cluster.start(script + first_go.path);
+  const pid_t guard = parent_of(cluster.pid_of(first));
+  ASSERT_EQ(line.read_line(), "here");
+  std::ofstream(first_go.path) << "go\n";
+  cluster.end_of(first);
+  EXPECT_TRUE(line.closed());  // also of whom the first left behind
+  Lifeline second_go(cluster.folder / "second");
+  const Fence second = cluster.start("echo $PADDOCK_FENCE; read word < " + second_go.path);
+  EXPECT_EQ(parent_of(cluster.pid_of(second)), guard);
+  std::ofstream(second_go.path) << "go\n";
+  EXPECT_EQ(cluster.end_of(second).exit_code, 0);
+  EXPECT_EQ(cluster.logs[first], "1\n");
+  EXPECT_EQ(cluster.logs[second], "2\n");
+}
+
 TEST(Worker, WithoutAnswersItsRanksEndBeforeTheLease) {
   ClusterOfOne cluster(2s);
   Lifeline line(cluster.folder / "line");

@@ -8,6 +8,8 @@
 #include <fstream>
 
 #include "base/limits.h"
+#include "worker/attempt_folders.h"
+#include "worker/guard_launch.h"
 #include "worker/launch.h"
 #include "worker/log_tail.h"
 #include "worker/report_pipe.h"
@@ -93,7 +95,7 @@ TEST(LogTail, FollowsAGrowingFileInPiecesUpToItsLastByteAndCanStartAgain) {
       tail.passed(*piece);
     }
     EXPECT_EQ(seen, whole);
-    tail.rewind();
+    tail.go_to(0);
   }
   tail.finish();
   std::size_t bytes = 0;
@@ -119,8 +121,9 @@ TEST(Launch, ARankGetsTheEnvironmentThatTheRankProtocolPromises) {
   order.master_port = 4321;
   order.environment = {{"MINE", "1"}, {"RANK", "99"}};
   order.ranks = {{RankId(2), 0, 3, {"GPU-a"}}, {RankId(3), 1, 3, {}}};
-  const auto launch = prepare_launch(order, 1, folder.path / "state", "/opt/paddock-run",
-                                     {"PATH=/bin", "NOTIFY_SOCKET=/run/x", "MINE=0"});
+  AttemptFolders folders(folder.path / "state", 100);
+  const auto launch =
+      prepare_launch(order, 1, folders, "/opt/paddock-run", {"PATH=/bin", "NOTIFY_SOCKET=/run/x", "MINE=0"});
   ASSERT_TRUE(launch) << launch.error().message;
   const std::string spec = (folder.path / "state/attempts/17/spec.json").string();
   EXPECT_EQ(launch->command, (std::vector<std::string>{"/opt/paddock-run", "pretrain", "--spec", spec,
@@ -146,15 +149,50 @@ TEST(Launch, ARankGetsTheEnvironmentThatTheRankProtocolPromises) {
   EXPECT_EQ(text, order.spec);
 }
 
-TEST(Launch, KeepsTheNewestAttemptsAndThoseThatLive) {
+TEST(AttemptFolders, KeepsThoseThatLiveAndTheLastThatEnded) {
   const Folder folder;
   for (const std::uint64_t fence : {1u, 2u, 3u, 10u, 11u})
     fs::create_directories(attempt_folder(folder.path, Fence(fence)));
-  remove_old_attempts(folder.path, 2, {Fence(1)});
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(11))));
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(10))));
-  EXPECT_FALSE(fs::exists(attempt_folder(folder.path, Fence(3))));
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(1))));
+  const auto is_there = [&](std::uint64_t fence) {
+    return fs::exists(attempt_folder(folder.path, Fence(fence)));
+  };
+  AttemptFolders folders(folder.path, 3);  // all five are of an earlier run
+  EXPECT_FALSE(is_there(1) || is_there(2));
+  EXPECT_TRUE(is_there(3) && is_there(10) && is_there(11));
+  ASSERT_TRUE(folders.open(Fence(5), RankId(0)));
+  ASSERT_TRUE(folders.open(Fence(12), RankId(0)));
+  folders.ended(Fence(12));
+  ASSERT_TRUE(folders.open(Fence(13), RankId(0)));
+  EXPECT_FALSE(is_there(3));
+  EXPECT_TRUE(is_there(5) && is_there(10) && is_there(11) && is_there(12) && is_there(13));  // 5 lives
+}
+
+TEST(AttemptFolders, ANewAttemptFindsNothingOfTheOneWhoseFolderItGets) {
+  const Folder folder;
+  AttemptFolders folders(folder.path, 1);
+  for (const std::uint64_t fence : {1u, 2u}) {
+    for (const std::uint32_t rank : {0u, 1u}) {
+      const fs::path own = *folders.open(Fence(fence), RankId(rank));
+      std::ofstream(own / log_name(RankId(rank))) << "of " << fence;
+    }
+    folders.ended(Fence(fence));
+  }
+  const fs::path own = *folders.open(Fence(3), RankId(1));
+  EXPECT_EQ(own, attempt_folder(folder.path, Fence(3)));
+  EXPECT_FALSE(fs::exists(attempt_folder(folder.path, Fence(1))));
+  EXPECT_EQ(fs::file_size(own / "rank-1.log"), 0u);
+  EXPECT_FALSE(fs::exists(own / "rank-0.log"));
+  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(2)) / "rank-1.log"));
+}
+
+TEST(GuardLaunch, ArrivesAsItWasSentAndInPiecesNotAtAll) {
+  const GuardLaunch launch{"/log", "/job", {"/cgroup/a", "/cgroup/b"}, 77, {"sh", "-c", ""}, {"A=1", "B="}};
+  const std::string bytes = to_bytes(launch);
+  EXPECT_EQ(to_launch(bytes), launch);
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(to_launch(std::string_view(bytes).substr(0, length))) << length;
+  EXPECT_FALSE(to_launch(bytes + "x"));
+  EXPECT_FALSE(to_launch(to_bytes(GuardLaunch{})));  // no command
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     paddock::worker::WorkerOptions options;
     options.coordinator = argv[2];
     options.state = argv[3];
+    options.plain = true;
     options.node = "a";
     options.gpus = "none";
     const auto served = paddock::worker::run_worker(options);

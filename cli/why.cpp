@@ -1,0 +1,63 @@
+#include <memory>
+
+#include "cli/answers.h"
+#include "cli/command.h"
+#include "cli/connection.h"
+#include "cli/output.h"
+
+namespace paddock::cli {
+namespace {
+
+struct Options {
+  Target target;
+  std::string graph;
+  std::string job;
+};
+
+// "train: queued, waits for a node with 8 free GPUs: …"
+std::string line_of(const std::string& job, const std::string& state, const std::string& sentence) {
+  return job + ": " + state + (sentence.empty() ? "" : ", " + plain(sentence)) + "\n";
+}
+
+Result<int> why(Options options, bool is_json) {
+  // Both `why GRAPH JOB` and, as lists show it, `why GRAPH/JOB`.
+  if (const std::size_t slash = options.graph.find('/'); options.job.empty() && slash != std::string::npos) {
+    options.job = options.graph.substr(slash + 1);
+    options.graph.resize(slash);
+  }
+  if (options.job.empty()) return fail(Code::kInvalid, "which job? paddock why GRAPH JOB");
+  auto connection = Connection::open(options.target);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  const auto graph = find_graph(*connection, options.graph);
+  if (!graph) return tl::unexpected<Error>(graph.error());
+  const auto answer = connection->ask(wire::Message::REASON, [&](wire::Message::Builder message) {
+    auto request = message.initWhy();
+    request.setGraph(*graph);
+    request.setJob(options.job);
+  });
+  if (!answer) return tl::unexpected<Error>(answer.error());
+  const auto reason = answer->message().getReason();
+  const std::string state = to_text(reason.getState());
+  const std::string sentence = to_text(reason.getSentence());
+  if (is_json)
+    print_json({{"graph", *graph}, {"job", options.job}, {"state", state}, {"reason", sentence}});
+  else
+    print_text(line_of(options.job, state, sentence));
+  return kDone;
+}
+
+}  // namespace
+
+void add_why(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("why", "says in one sentence what a job waits for, or why it ended");
+  command->add_option("GRAPH", options->graph, "number, or name: the newest of that name; or GRAPH/JOB")
+      ->required();
+  command->add_option("JOB", options->job, "its name in the graph");
+  add_target_options(*command, options->target);
+  add_output_option(*command, chosen);
+  command->callback(
+      [options, &chosen] { chosen.run = [options, &chosen] { return why(*options, chosen.is_json); }; });
+}
+
+}  // namespace paddock::cli

@@ -1,0 +1,43 @@
+// coordinator/archive.h – graphs that ended some time ago: out of the cluster, so that its memory stays bounded,
+// but still shown. Column "archive" of the database; format: docs/journal-format.md. Threads: the
+// coordinator's own.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "scheduler/cluster.h"
+#include "storage/database.h"
+
+namespace paddock::coordinator {
+
+// How many of its newest graphs a list shows.
+inline constexpr std::size_t kArchivedListedMax = 1'000;
+
+// The graphs that are to leave `cluster` now, oldest first, at most limits::kGraphsPerArchivingMax: those that
+// ended longer than `keep` ago, and as many more as leave at most `jobs_max` jobs of ended graphs.
+std::vector<GraphId> graphs_to_archive(const scheduler::Cluster& cluster, WallTime now, Millis keep,
+                                       std::uint64_t jobs_max);
+
+class Archive {
+ public:
+  // `database` is not owned and outlives this.
+  explicit Archive(storage::Database& database) : database_(&database) {}
+
+  // The rows of `graphs`, to be written together with the event GraphsArchived.
+  static storage::Batch rows_of(const scheduler::Cluster& cluster, const std::vector<GraphId>& graphs);
+
+  // Puts the graph into `past`, so that it can be shown like one of the cluster. False: it is not here.
+  Result<bool> find(GraphId id, scheduler::Cluster& past) const;
+  // The newest, by rising id, without their jobs.
+  Result<std::vector<scheduler::Graph>> newest() const;
+  // The graph that was submitted with the token.
+  Result<std::optional<scheduler::Graph>> with_token(const std::string& token) const;
+
+ private:
+  storage::Database* database_;
+};
+
+}  // namespace paddock::coordinator

@@ -1,0 +1,26 @@
+// coordinator/permissions.h – what each role may ask: one table. Everything that comes over the wire is held against it
+// before anybody looks at what it says. Threads: pure functions.
+#pragma once
+
+#include <string>
+
+#include "wire/allow_list.h"
+#include "wire/protocol.capnp.h"
+
+namespace paddock::coordinator {
+
+// Who sent a message.
+struct Requester {
+  wire::Grant grant;
+  // The socket is plain, so only this machine reaches it: whoever does may do everything.
+  bool is_on_plain_socket = false;
+};
+
+// kOwn: what belongs to its tenant; of a worker's messages, those about its node.
+enum class Reach { kNone, kOwn, kAll };
+
+Reach reach_of(const Requester& requester, wire::Message::Which kind);
+// Whether what belongs to `tenant` is within reach.
+bool reaches(const Requester& requester, Reach reach, const std::string& tenant);
+
+}  // namespace paddock::coordinator

@@ -1,0 +1,41 @@
+// coordinator/room.h – whether the disk of the state folder has room, and a reserve for when it has not: a file of
+// nothing, given up when others have filled the disk, so that what was accepted before can still be journaled to its end.
+// While the reserve is not whole, nothing new is accepted. It is made again as soon as there is room.
+// Threads: one owner. Errors: none; where space cannot be reserved (some network file systems) only what is free counts.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace paddock::coordinator {
+
+class Room {
+ public:
+  // Makes the folder if it is missing.
+  // `reserve_bytes` 0: there is always room.
+  Room(const std::filesystem::path& folder, std::uint64_t reserve_bytes, Log log);
+
+  // Looks at the disk, at most every so often; call it in every turn, before anything is written.
+  void look();
+  // kExhausted, with what to do: nothing new may be accepted now.
+  Result<void> check() const;
+  bool is_whole() const { return is_whole_; }
+
+ private:
+  std::uint64_t free_bytes() const;
+  bool reserve();
+  void give_up_reserve();
+
+  const std::filesystem::path folder_;
+  const std::filesystem::path file_;
+  const std::uint64_t reserve_bytes_;
+  const Log log_;
+  bool is_whole_ = true;
+  std::chrono::steady_clock::time_point look_again_at_;
+};
+
+}  // namespace paddock::coordinator

@@ -1,0 +1,48 @@
+#include "scheduler/resources.h"
+
+#include <algorithm>
+
+namespace paddock::scheduler {
+namespace {
+
+bool has(const Labels& labels, const std::string& name, const std::string& value) {
+  const auto found = labels.find(name);
+  return found != labels.end() && (value.empty() || found->second == value);
+}
+
+bool takes_any_gpu(const Request& request) {
+  return request.gpu_model.empty() && request.gpu_memory_bytes == 0;
+}
+
+}  // namespace
+
+bool is_wanted(const Request& request, const Gpu& gpu) {
+  return gpu.memory_bytes >= request.gpu_memory_bytes &&
+         gpu.model.find(request.gpu_model) != std::string::npos;
+}
+
+Room room_now(const Request& request, const Offer& offer, const Free& free) {
+  Room room{free.cpus, free.memory_bytes, free.gpus.size(), free.ports.size()};
+  if (takes_any_gpu(request)) return room;
+  room.gpus = static_cast<std::uint64_t>(std::ranges::count_if(
+      offer.gpus, [&](const Gpu& gpu) { return is_wanted(request, gpu) && free.gpus.contains(gpu.uuid); }));
+  return room;
+}
+
+Room room_when_empty(const Request& request, const Offer& offer) {
+  Room room{offer.cpus, offer.memory_bytes, offer.gpus.size(), offer.ports.size()};
+  if (takes_any_gpu(request)) return room;
+  room.gpus = static_cast<std::uint64_t>(
+      std::ranges::count_if(offer.gpus, [&](const Gpu& gpu) { return is_wanted(request, gpu); }));
+  return room;
+}
+
+bool has_labels(const Request& request, const Offer& offer) {
+  return std::ranges::all_of(
+             request.labels,
+             [&](const auto& label) { return has(offer.labels, label.first, label.second); }) &&
+         std::ranges::none_of(
+             request.avoid, [&](const auto& label) { return has(offer.labels, label.first, label.second); });
+}
+
+}  // namespace paddock::scheduler

@@ -1,0 +1,122 @@
+#include "scheduler/backfill.h"
+
+#include "tests/scheduler/scenario.h"
+
+namespace paddock::scheduler {
+namespace {
+
+TEST(Backfill, AShortJobRunsInTheGapBeforeALargeGangAndALongOneDoesNot) {
+  Scenario story;
+  story.join("a", 2);
+  story.join("b", 2);
+  const GraphId first = story.submit({job("x").cpus(2).time_limit(3'600s)});
+  const GraphId large = story.submit({job("x").gang(2, 1).cpus(2).time_limit(3'600s)});
+  EXPECT_EQ(story.why(large, "x"),
+            "waits for 2 nodes with 2 free cores each: a has 0 of 2 free, b would do; a, b will do in at "
+            "most 61 min");
+  const GraphId long_one = story.submit({job("x").time_limit(7'200s)});
+  const GraphId endless = story.submit({job("x")});
+  const GraphId short_one = story.submit({job("x").time_limit(1'800s)});
+  EXPECT_EQ(story.state(long_one, "x"), "queued");
+  EXPECT_EQ(story.state(endless, "x"), "queued");
+  EXPECT_EQ(story.state(short_one, "x"), "running");
+  EXPECT_EQ(story.why(endless, "x"), "waits its turn behind 2/x, for which a, b are being kept");
+  story.end_all(short_one, "x", 0);
+  story.end_all(first, "x", 0);
+  EXPECT_EQ(story.state(large, "x"), "running");
+}
+
+TEST(Backfill, ALargeGangStartsHoweverManySmallJobsComeAfterIt) {
+  Scenario story;
+  for (const char* node : {"a", "b", "c", "d"}) story.join(node, 2);
+  std::vector<GraphId> small;
+  for (int i = 0; i < 8; ++i) small.push_back(story.submit({job("x").time_limit(600s)}));
+  const GraphId large = story.submit({job("x").gang(4, 2)});
+  for (int round = 0; round < 40 && story.state(large, "x") == "queued"; ++round) {
+    story.pass(60s);
+    for (std::size_t i = 0; i < small.size(); ++i) {
+      if (story.state(small[i], "x") != "running" || (i + static_cast<std::size_t>(round)) % 3 != 0) continue;
+      story.end_all(small[i], "x", 0);
+      small[i] = story.submit({job("x").time_limit(600s)});
+    }
+  }
+  EXPECT_EQ(story.state(large, "x"), "running");
+}
+
+TEST(Preemption, MakesRoomAndThePreemptedJobGoesOnLaterAtNoCost) {
+  Scenario story;
+  story.join("a", 2);
+  const GraphId low = story.submit({job("x").cpus(2).preemptible()}, 0);
+  story.effects.clear();
+  const GraphId high = story.submit({job("x").cpus(2)}, 10);
+  ASSERT_EQ(story.taken<EndAttempt>().size(), 1u);
+  EXPECT_EQ(story.taken<EndAttempt>()[0].grace, Millis(10s));
+  EXPECT_EQ(story.why(low, "x"), "is being ended: makes room for 2/x, whose priority is higher");
+  EXPECT_EQ(story.why(high, "x"), "waits for 1/x of lower priority to make room on a");
+  const GraphId sneaky = story.submit({job("x")}, 5);
+  story.end_all(low, "x", 75);
+  EXPECT_EQ(story.state(high, "x"), "running");
+  story.pass(5s);
+  EXPECT_EQ(story.state(low, "x"), "queued");
+  EXPECT_EQ(story.at(low, "x").failures, 0);
+  story.end_all(high, "x", 0);
+  EXPECT_EQ(story.state(sneaky, "x"), "running");
+}
+
+TEST(Preemption, TakesOnlyWhatItNeedsAndNeverEqualsOrThoseThatCannotGoOn) {
+  Scenario story;
+  story.join("a", 2);
+  story.join("b", 2);
+  const GraphId old_one = story.submit({job("x").cpus(2).preemptible()});
+  const GraphId new_one = story.submit({job("x").cpus(2).preemptible()});
+  const GraphId same = story.submit({job("x")}, 0);
+  EXPECT_FALSE(story.newest(new_one, "x").ending);
+  const GraphId high = story.submit({job("x")}, 1);
+  EXPECT_FALSE(story.newest(old_one, "x").ending);
+  EXPECT_TRUE(story.newest(new_one, "x").ending);
+  story.end_all(new_one, "x", 75);
+  EXPECT_EQ(story.state(high, "x"), "running");
+  EXPECT_EQ(story.state(same, "x"), "running");
+  const GraphId stubborn = story.submit({job("x").cpus(2)}, 0);
+  story.end_all(old_one, "x", 0);
+  ASSERT_EQ(story.state(new_one, "x"), "backing_off");
+  EXPECT_EQ(story.state(stubborn, "x"), "running");
+  const GraphId urgent = story.submit({job("x").cpus(2)}, 100);
+  EXPECT_FALSE(story.newest(stubborn, "x").ending);
+  EXPECT_EQ(story.state(urgent, "x"), "queued");
+}
+
+TEST(Elastic, BeginsWithWhatThereIsAndGrowsAtACheckpoint) {
+  Scenario story;
+  story.join("a", 2);
+  const GraphId graph = story.submit({job("train").gang(3, 2).at_least(1)});
+  ASSERT_EQ(story.state(graph, "train"), "running");
+  EXPECT_EQ(story.newest(graph, "train").ranks.size(), 2u);
+  story.join("b", 2);
+  story.join("c", 2);
+  const Fence fence = story.newest(graph, "train").fence;
+  story.happen(CheckpointRecorded{fence, 1, "/store/c", "h", 1});
+  EXPECT_FALSE(story.newest(graph, "train").ending) << "it has only just begun";
+  story.pass(300s);
+  story.happen(CheckpointRecorded{fence, 2, "/store/c", "h", 1});
+  EXPECT_EQ(story.why(graph, "train"), "is being ended: grows from 1 node to 3");
+  story.end_all(graph, "train", 75);
+  story.pass(1s);
+  EXPECT_EQ(story.newest(graph, "train").ranks.size(), 6u);
+  EXPECT_EQ(story.at(graph, "train").failures, 0);
+}
+
+TEST(Elastic, DoesNotGrowWhileOthersWait) {
+  Scenario story;
+  story.join("a", 2);
+  const GraphId graph = story.submit({job("train").gang(2, 2).at_least(1)});
+  const GraphId other = story.submit({job("x").gang(2, 2)});
+  story.join("b", 2);
+  story.pass(300s);
+  story.happen(CheckpointRecorded{story.newest(graph, "train").fence, 2, "/store/c", "h", 1});
+  EXPECT_FALSE(story.newest(graph, "train").ending);
+  EXPECT_EQ(story.state(other, "x"), "queued");
+}
+
+}  // namespace
+}  // namespace paddock::scheduler

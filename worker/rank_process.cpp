@@ -1,0 +1,111 @@
+#include "worker/rank_process.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "worker/clock.h"
+
+namespace paddock::worker {
+namespace {
+
+// All that the child needs, made before it: until exec it runs in the guard's own memory (vfork), where it may
+// neither allocate nor return.
+struct Plan {
+  std::vector<std::string> procs_files;
+  std::vector<char*> argv;
+  std::vector<char*> environment;
+  const char* directory = nullptr;
+  const char* log = nullptr;
+  std::uint64_t data_bytes_max = 0;
+  int report = -1;
+  pid_t guard = -1;
+  std::int64_t deadline_ms = -1;  // -1: none
+};
+
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+bool enter(const std::string& procs_file) {
+  const int file = open(procs_file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool is_entered = write(file, "0", 1) == 1;
+  close(file);
+  return is_entered;
+}
+
+bool is_late(std::int64_t deadline_ms) {
+  return deadline_ms >= 0 && boot_now().ms >= deadline_ms;
+}
+
+bool take_descriptors(const Plan& plan) {
+  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int log = open(plan.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (nothing < 0 || log < 0) return false;
+  if (dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) return false;
+  if (plan.report == kReportDescriptor) return fcntl(plan.report, F_SETFD, 0) == 0;
+  return dup2(plan.report, kReportDescriptor) >= 0;
+}
+
+// False, with errno: it cannot become the command.
+bool become_rank(const Plan& plan) {
+  setsid();  // a session and process group of its own: signals to the group reach all that did not leave it
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != plan.guard) return false;  // it died before the line above
+  for (const std::string& file : plan.procs_files) {
+    if (!enter(file)) return false;
+  }
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  const rlimit data{plan.data_bytes_max, plan.data_bytes_max};
+  if (plan.data_bytes_max > 0 && setrlimit(RLIMIT_DATA, &data) != 0) return false;
+  if (chdir(plan.directory) != 0 || !take_descriptors(plan)) return false;
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (is_late(plan.deadline_ms)) {
+    errno = ETIME;
+    return false;
+  }
+  execvp(plan.argv[0], plan.argv.data());
+  return false;
+}
+
+}  // namespace
+
+StartedRank start_rank(const GuardLaunch& launch, int report, std::optional<std::int64_t> deadline_ms) {
+  Plan plan;
+  for (const std::string& folder : launch.cgroups) plan.procs_files.push_back(folder + "/cgroup.procs");
+  plan.argv = pointers_to(launch.command);
+  plan.environment = pointers_to(launch.environment);
+  plan.directory = launch.directory.c_str();
+  plan.log = launch.log.c_str();
+  plan.data_bytes_max = launch.data_bytes_max;
+  plan.report = report;
+  plan.guard = getpid();
+  plan.deadline_ms = deadline_ms.value_or(-1);
+  environ = plan.environment.data();  // execvp looks for the command along the rank's own PATH
+  volatile int error = 0;             // written by the child, in our memory
+  const pid_t pid = vfork();
+  if (pid == 0) {
+    if (!become_rank(plan)) error = errno;
+    _exit(127);
+  }
+  static char* no_environment[] = {nullptr};
+  const int fork_error = errno;
+  environ = no_environment;  // the rank's goes with the plan
+  return pid < 0 ? StartedRank{-1, fork_error} : StartedRank{pid, error};
+}
+
+}  // namespace paddock::worker
