@@ -38,12 +38,22 @@ void write_attempt(wire::Status::Attempt::Builder to, const Attempt& attempt) {
   to.setEndedUnixMs(attempt.ended.unix_ms);
 }
 
+// To say of every job what it waits for looks at all nodes each time: in a large graph one has to ask for it.
+constexpr std::size_t kJobsExplainedMax = 1'000;
+
+std::string reason_of(const Cluster& cluster, const JobKey& key, const Job& job, Instant now) {
+  const bool is_one_of_many = cluster.graphs.at(key.graph).jobs.size() > kJobsExplainedMax;
+  if (is_one_of_many && job.state == scheduler::JobState::kQueued)
+    return "waits for its turn or for room: paddock why " + run_name(key) + " says more";
+  return scheduler::explain(cluster, key, now);
+}
+
 void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobKey& key, const Job& job,
                const Progress& progress, Instant now) {
   to.setName(key.job.value);
   to.setKind(job.request.kind);
   to.setState(text(scheduler::name_of(job.state)));
-  to.setReason(scheduler::explain(cluster, key, now));
+  to.setReason(reason_of(cluster, key, job, now));
   to.setCached(job.is_cached);
   to.setStartedUnixMs(job.started.unix_ms);
   to.setEndedUnixMs(job.ended.unix_ms);

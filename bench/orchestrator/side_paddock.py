@@ -19,8 +19,6 @@ class Side:
         self.endpoint_file = os.path.join(folder, 'endpoint')
 
     def start_coordinator(self):
-        if os.path.exists(self.endpoint_file + '.ready'):
-            os.unlink(self.endpoint_file + '.ready')
         self.processes.start('coordinator', [
             f'{BIN}/paddock', 'coordinator', '--plain', '--quiet', '--state', f'{self.folder}/state', '--store',
             f'{self.folder}/store', '--bind', 'tcp://127.0.0.1:*', '--endpoint-file', self.endpoint_file])
@@ -31,7 +29,7 @@ class Side:
             return file.readline().strip()
 
     def ask(self, *words, **options):
-        return subprocess.run([f'{BIN}/paddock', *words, '--coordinator', self.endpoint(), '--output', 'json'],
+        return subprocess.run([f'{BIN}/paddock', *words, '--plain', '--coordinator', self.endpoint(), '--output', 'json'],
                               capture_output=True, text=True, **options)
 
     def answers(self):
@@ -72,11 +70,10 @@ class Side:
         time.sleep(2)
         self.start_coordinator()
         ledger.settle()
+        state = until(self.state_of_kill_graph, 'the graph does not end', 60)
         listed = {graph['graph'] for graph in json.loads(self.ask('status').stdout)['graphs']}
-        state = json.loads(self.ask('status', '1').stdout)['graphs'][0]['state'] if 1 in listed else 'unknown'
-        jobs = until(lambda: self.state_of_kill_graph(), 'the graph does not end', 60)
         return {**ledger.verdict(), 'acknowledged': len(told), 'known': sum(graph in listed for graph in told),
-                'after': jobs or state}
+                'after': f'graph {state}'}
 
     def state_of_kill_graph(self):
         graphs = json.loads(self.ask('status').stdout)['graphs']
