@@ -109,7 +109,8 @@ Json to_json(wire::Node::Reader node) {
   for (const auto gpu : node.getGpus()) {
     gpus.push_back({{"uuid", to_text(gpu.getUuid())},
                     {"model", to_text(gpu.getModel())},
-                    {"memory_bytes", gpu.getMemoryBytes()}});
+                    {"memory_bytes", gpu.getMemoryBytes()},
+                    {"fault", gpu.getFault().size() == 0 ? Json() : Json(to_text(gpu.getFault()))}});
   }
   return {{"node", to_text(node.getName())},
           {"address", to_text(node.getAddress())},

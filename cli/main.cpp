@@ -16,6 +16,7 @@
 #include "coordinator/options.h"
 #include "jobs/spec/units.h"
 #include "worker/daemon.h"
+#include "worker/gpu_watch.h"
 #include "worker/guard.h"
 #include "worker/options.h"
 
@@ -164,6 +165,8 @@ void add_worker(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_option("--runner", options.runner,
                       "runs the built-in kinds; without it paddock-run beside this program");
+  command->add_option("--tenant-user", options.tenant_users,
+                      "TENANT=USER, or *=USER: as whom jobs run, where the worker is root; may be repeated");
   command->add_option("--cpus", given->cpus, "offered; without it what the machine allows")
       ->check(CLI::Range(1, 4096));
   command->add_option("--memory", given->memory, "offered, like 64GiB; without it what the machine allows")
@@ -259,5 +262,6 @@ int main(int argc, char** argv) {
   // Before anything else: the guard has no log, no thread and no parser.
   if (argc > 1 && std::string_view(argv[1]) == "guard")
     return paddock::worker::guard_main(argc - 1, argv + 1);
+  if (argc > 1 && std::string_view(argv[1]) == "gpu-watch") return paddock::worker::gpu_watch_main();
   return paddock::cli::run(argc, argv);
 }

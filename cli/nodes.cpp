@@ -12,6 +12,13 @@ std::string of(std::uint64_t free, std::uint64_t all) {
   return std::to_string(free) + "/" + std::to_string(all);
 }
 
+// "8", or "6 of 8" when two are withdrawn.
+std::string gpus_of(wire::Node::Reader node) {
+  std::size_t well = 0;
+  for (const auto gpu : node.getGpus()) well += gpu.getFault().size() == 0 ? 1 : 0;
+  return well == node.getGpus().size() ? std::to_string(well) : of(well, node.getGpus().size());
+}
+
 Result<int> nodes(const Target& target, bool is_json) {
   auto connection = Connection::open(target);
   if (!connection) return tl::unexpected<Error>(connection.error());
@@ -31,8 +38,16 @@ Result<int> nodes(const Target& target, bool is_json) {
     rows.push_back({to_text(node.getName()), to_text(node.getState()), to_text(node.getAddress()),
                     of(node.getCpusFree(), node.getCpus()),
                     show_bytes(node.getMemoryBytesFree()) + " of " + show_bytes(node.getMemoryBytes()),
-                    std::to_string(node.getGpus().size()),
-                    show_seconds(static_cast<double>(node.getLastSeenMsAgo()) / 1000) + " ago", attempts});
+                    gpus_of(node), show_seconds(static_cast<double>(node.getLastSeenMsAgo()) / 1000) + " ago",
+                    attempts});
+  }
+  std::string faults;
+  for (const auto node : answer->message().getNodes()) {
+    for (const auto gpu : node.getGpus()) {
+      if (gpu.getFault().size() > 0)
+        faults += to_text(node.getName()) + ": " + to_text(gpu.getUuid()) +
+                  " is withdrawn: " + to_text(gpu.getFault()) + "\n";
+    }
   }
   if (is_json)
     print_json({{"nodes", std::move(list)}});
@@ -40,7 +55,7 @@ Result<int> nodes(const Target& target, bool is_json) {
     print_text("no worker has joined yet\n");
   else
     print_text(table({"NODE", "STATE", "ADDRESS", "CPUS FREE", "MEMORY FREE", "GPUS", "SEEN", "RUNS"}, rows) +
-               reasons);
+               reasons + faults);
   return kDone;
 }
 

@@ -153,6 +153,7 @@ void write_nodes(wire::Message::Builder message, const Cluster& cluster, Instant
       gpus[i].setUuid(node.offer.gpus[i].uuid);
       gpus[i].setModel(node.offer.gpus[i].model);
       gpus[i].setMemoryBytes(node.offer.gpus[i].memory_bytes);
+      gpus[i].setFault(node.offer.gpus[i].fault);
     }
     auto attempts = to.initAttempts(static_cast<unsigned>(node.attempts.size()));
     unsigned attempt = 0;
@@ -185,6 +186,7 @@ bool write_start(wire::Message::Builder message, const Cluster& cluster, const N
   start.setWorldSize(static_cast<std::uint32_t>(attempt.ranks.size()));
   start.setMasterAddress(cluster.nodes.at(attempt.ranks.front().node).address);
   start.setMasterPort(attempt.master_port);
+  start.setTenant(scheduler::find_graph(cluster, found.key.graph)->tenant);
   start.setGraceMs(static_cast<std::uint32_t>(job.request.grace.count()));
   start.setMemoryBytesPerRank(job.request.resources.memory_bytes_per_rank);
   auto ranks = start.initRanks(static_cast<unsigned>(here.size()));

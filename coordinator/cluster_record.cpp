@@ -36,8 +36,8 @@ void fields(Archive& archive, Recorded<Archive, JobKey>& value) {
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Gpu>& value) {
-  auto& [uuid, model, memory_bytes] = value;
-  archive(uuid, model, memory_bytes);
+  auto& [uuid, model, memory_bytes, fault] = value;
+  archive(uuid, model, memory_bytes, fault);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Offer>& value) {

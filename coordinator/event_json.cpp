@@ -244,6 +244,19 @@ void read(Fields& fields, NodeLost& event) {
   fields.read("incarnation", event.incarnation);
 }
 
+json write(const GpuFaulted& event) {
+  return {{"node", event.node.value},
+          {"incarnation", event.incarnation},
+          {"uuid", event.uuid},
+          {"reason", event.reason}};
+}
+void read(Fields& fields, GpuFaulted& event) {
+  fields.read("node", event.node);
+  fields.read("incarnation", event.incarnation);
+  fields.read("uuid", event.uuid);
+  fields.read("reason", event.reason);
+}
+
 json write(const BackoffEnded& event) {
   return {{"graph", event.job.graph.value}, {"job", event.job.job.value}};
 }
@@ -393,7 +406,7 @@ constexpr std::array kTypes{
     "backoff_ended",      "rank_started",        "rank_ended",          "failure_reported",
     "artifact_recorded",  "checkpoint_recorded", "coordinator_started", "job_skipped",
     "time_limit_reached", "graphs_archived",     "node_drained",        "node_resumed",
-    "cordon_ended",       "tenant_set"};
+    "cordon_ended",       "tenant_set",          "gpu_faulted"};
 static_assert(kTypes.size() == std::variant_size_v<What>);
 
 template <std::size_t... I>

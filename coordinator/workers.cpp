@@ -205,6 +205,15 @@ void Workers::reports(const wire::Peer& peer, wire::Reports::Reader reports, Tur
 }
 
 void Workers::take_report(const NodeId& node, Session& session, wire::Report::Reader report, Turn& turn) {
+  if (report.isGpuFault()) {
+    const auto fault = report.getGpuFault();
+    log_.error(
+        "gpu_withdrawn",
+        {{"node", node.value}, {"gpu", to_text(fault.getUuid())}, {"reason", to_text(fault.getReason())}});
+    turn.events.emplace_back(scheduler::GpuFaulted{node, session.incarnation, to_text(fault.getUuid()),
+                                                   to_text(fault.getReason())});
+    return;
+  }
   const auto found = scheduler::find_attempt(cluster_, Fence{report.getFence()});
   const std::uint32_t rank = report.getRank();
   if (found.attempt == nullptr || rank >= found.attempt->ranks.size() ||

@@ -137,6 +137,17 @@ void on(Step& step, const NodeLeft& event) {
   }
 }
 
+void on(Step& step, const GpuFaulted& event) {
+  Node* node = ready_node(step.cluster, event.node, event.incarnation);
+  if (node == nullptr) return;
+  for (Gpu& gpu : node->offer.gpus) {
+    if (gpu.uuid == event.uuid && gpu.fault.empty())
+      gpu.fault = event.reason.empty() ? "faulty" : event.reason;
+  }
+  if (!is_well(node->offer, event.uuid)) node->free.gpus.erase(event.uuid);
+  index_node(step.cluster, *node);
+}
+
 void on(Step& step, const NodeLost& event) {
   if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
     node->is_ready = false;

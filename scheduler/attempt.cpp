@@ -39,7 +39,9 @@ void take(Cluster& cluster, Node& node, const Request& request, Rank& rank) {
 void give_back(Cluster& cluster, Node& node, const Request& request, const Rank& rank) {
   node.free.cpus += request.cpus_per_rank;
   node.free.memory_bytes += request.memory_bytes_per_rank;
-  node.free.gpus.insert(rank.gpus.begin(), rank.gpus.end());
+  for (const std::string& gpu : rank.gpus) {
+    if (is_well(node.offer, gpu)) node.free.gpus.insert(gpu);
+  }
   index_node(cluster, node);
 }
 

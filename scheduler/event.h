@@ -189,10 +189,21 @@ struct TenantSet {
   bool operator==(const TenantSet&) const = default;
 };
 
-using What = std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen,
-                          NodeLeft, NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported,
-                          ArtifactRecorded, CheckpointRecorded, CoordinatorStarted, JobSkipped,
-                          TimeLimitReached, GraphsArchived, NodeDrained, NodeResumed, CordonEnded, TenantSet>;
+// The node's driver says that the device is ill. Until the node's worker is started again nothing is placed on it; a rank
+// that holds it goes on, and keeps it until it ends.
+struct GpuFaulted {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  std::string uuid;
+  std::string reason;
+  bool operator==(const GpuFaulted&) const = default;
+};
+
+using What =
+    std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen, NodeLeft,
+                 NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported, ArtifactRecorded,
+                 CheckpointRecorded, CoordinatorStarted, JobSkipped, TimeLimitReached, GraphsArchived,
+                 NodeDrained, NodeResumed, CordonEnded, TenantSet, GpuFaulted>;
 
 struct Event {
   Moment at;

@@ -48,6 +48,12 @@ std::string wish(const Request& request) {
              : std::to_string(request.fewest_nodes()) + " nodes with " + join(parts, " and ") + " each";
 }
 
+// ", 2 faulty", or nothing.
+std::string faulty_text(const Offer& offer) {
+  const auto faulty = std::ranges::count_if(offer.gpus, [](const Gpu& gpu) { return !gpu.fault.empty(); });
+  return faulty == 0 ? "" : ", " + std::to_string(faulty) + " faulty";
+}
+
 // What the node lacks first: "a has 1 of 2 free", in the unit of that lack.
 std::string lack(const Cluster& cluster, const Node& node, const Wanted& wanted) {
   const Request& request = wanted.request;
@@ -61,7 +67,8 @@ std::string lack(const Cluster& cluster, const Node& node, const Wanted& wanted)
     return name + " has " + std::to_string(now.cpus) + " of " + std::to_string(all.cpus) + " free";
   if (request.gpus_per_node() > now.gpus) {
     return name + " has " + std::to_string(now.gpus) + " of " + count(all.gpus, "GPU") +
-           (all.gpus < node.offer.gpus.size() ? " of that kind" : "") + " free";
+           (request.gpu_model.empty() && request.gpu_memory_bytes == 0 ? "" : " of that kind") + " free" +
+           faulty_text(node.offer);
   }
   if (request.memory_bytes_per_node() > now.memory_bytes)
     return name + " has " + mebibytes(now.memory_bytes) + " of " + mebibytes(all.memory_bytes) + " free";

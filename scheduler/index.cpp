@@ -1,5 +1,7 @@
 #include "scheduler/index.h"
 
+#include <algorithm>
+
 #include "scheduler/cluster.h"
 #include "scheduler/priority.h"
 
@@ -20,7 +22,8 @@ bool waits_for_same_work(const Cluster& cluster, const Graph& graph, const Job& 
 }
 
 Usage offered_by(const Node& node) {
-  return {node.offer.cpus, node.offer.gpus.size(), node.offer.memory_bytes};
+  const auto well = std::ranges::count_if(node.offer.gpus, [](const Gpu& gpu) { return gpu.fault.empty(); });
+  return {node.offer.cpus, static_cast<std::uint64_t>(well), node.offer.memory_bytes};
 }
 
 void add(Usage& total, const Usage& more) {

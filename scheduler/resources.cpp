@@ -17,7 +17,7 @@ bool takes_any_gpu(const Request& request) {
 }  // namespace
 
 bool is_wanted(const Request& request, const Gpu& gpu) {
-  return gpu.memory_bytes >= request.gpu_memory_bytes &&
+  return gpu.fault.empty() && gpu.memory_bytes >= request.gpu_memory_bytes &&
          gpu.model.find(request.gpu_model) != std::string::npos;
 }
 
@@ -30,8 +30,7 @@ Room room_now(const Request& request, const Offer& offer, const Free& free) {
 }
 
 Room room_when_empty(const Request& request, const Offer& offer) {
-  Room room{offer.cpus, offer.memory_bytes, offer.gpus.size(), offer.ports.size()};
-  if (takes_any_gpu(request)) return room;
+  Room room{offer.cpus, offer.memory_bytes, 0, offer.ports.size()};
   room.gpus = static_cast<std::uint64_t>(
       std::ranges::count_if(offer.gpus, [&](const Gpu& gpu) { return is_wanted(request, gpu); }));
   return room;

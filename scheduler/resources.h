@@ -16,6 +16,7 @@ struct Gpu {
   std::string uuid;
   std::string model;
   std::uint64_t memory_bytes = 0;
+  std::string fault = {};  // why it is never placed on any more; "": it is well
   bool operator==(const Gpu&) const = default;
 };
 
@@ -29,6 +30,14 @@ struct Offer {
   Labels labels{};
   bool operator==(const Offer&) const = default;
 };
+
+// False only for a GPU that the node has and that is faulty.
+inline bool is_well(const Offer& offer, const std::string& uuid) {
+  for (const Gpu& gpu : offer.gpus) {
+    if (gpu.uuid == uuid) return gpu.fault.empty();
+  }
+  return true;
+}
 
 // The gang: `nodes` different nodes with `ranks_per_node` ranks each, all or none. Bounds: check_graph() in
 // graph.h.
@@ -63,11 +72,13 @@ struct Free {
 
 inline Free all_of(const Offer& offer) {
   Free free{offer.cpus, offer.memory_bytes, {}, {offer.ports.begin(), offer.ports.end()}};
-  for (const Gpu& gpu : offer.gpus) free.gpus.insert(gpu.uuid);
+  for (const Gpu& gpu : offer.gpus) {
+    if (gpu.fault.empty()) free.gpus.insert(gpu.uuid);
+  }
   return free;
 }
 
-// The kind of GPU that the request asks for.
+// A GPU of the kind that the request asks for, and well.
 bool is_wanted(const Request& request, const Gpu& gpu);
 
 // What one node has for the request, in numbers: of GPUs only those that it could be given.

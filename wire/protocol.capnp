@@ -191,7 +191,12 @@ struct Node {
   labels @11 :List(Label);
 }
 struct Label { name @0 :Text; value @1 :Text; }
-struct Gpu { uuid @0 :Text; model @1 :Text; memoryBytes @2 :UInt64; }
+struct Gpu {
+  uuid @0 :Text;
+  model @1 :Text;
+  memoryBytes @2 :UInt64;
+  fault @3 :Text;            # why it is not offered any more; "": it is
+}
 
 struct CheckpointsRequest { graph @0 :UInt64; job @1 :Text; }   # job "": all jobs of the graph
 struct Checkpoint {
@@ -264,6 +269,7 @@ struct StartRanks {
   }
   environment @14 :List(Variable);
   struct Variable { name @0 :Text; value @1 :Text; }
+  tenant @15 :Text;          # whose job it is: a worker that is root runs it as that tenant's user
 }
 
 struct EndAttempt {
@@ -291,7 +297,9 @@ struct Report {
     artifact @7 :Artifact;
     checkpoint @8 :NewCheckpoint;
     failure @9 :Text;        # the rank's own sentence on why it failed; comes before `ended`
+    gpuFault @10 :GpuFault;  # of the node; fence and rank are 0: nothing more is to be placed on that GPU
   }
+  struct GpuFault { uuid @0 :Text; reason @1 :Text; }
   struct Ended {
     exitCode @0 :Int32;      # -1 when a signal ended it
     signal @1 :Int32;        # 0 when it exited

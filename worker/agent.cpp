@@ -25,6 +25,7 @@ std::string describe_end(const RankEnded& event, const std::string& end_reason) 
   std::string text = event.signal != 0 ? "killed by signal " + std::to_string(event.signal)
                                        : "exited " + std::to_string(event.exit_code);
   if (event.out_of_memory) text += ", out of memory";
+  if (!event.gpu_fault.empty()) text += ", on a faulty GPU (" + event.gpu_fault + ")";
   if (!end_reason.empty()) text += " (" + end_reason + ")";
   return text;
 }
@@ -200,10 +201,16 @@ void Agent::on(const RankEnded& event, Instant now, Effects& effects) {
   mark_ended(event.key.fence, *rank);
   progress_.erase(event.key);
   const std::int32_t exit_code = event.signal != 0 ? -1 : event.exit_code;
+  const bool has_failed = exit_code != 0;
   report(event.key,
          Ended{exit_code, event.signal, describe_end(event, rank->end_reason), event.out_of_memory,
-               rank->is_node_fault},
+               rank->is_node_fault || (has_failed && !event.gpu_fault.empty())},
          now, effects);
+}
+
+// A report like a rank's, so that it is known before the rank's end is, and is not lost.
+void Agent::on(const GpuFaulted& event, Instant now, Effects& effects) {
+  report(RankKey{}, GpuFault{event.uuid, event.reason}, now, effects);
 }
 
 void Agent::on(const RankSaid& event, Instant now, Effects& effects) {

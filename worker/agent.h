@@ -41,6 +41,7 @@ struct StartOrder {
   std::string master_address;
   std::uint16_t master_port = 0;
   std::uint64_t memory_bytes_per_rank = 0;  // 0: no limit
+  std::string tenant;
   std::vector<std::pair<std::string, std::string>> environment;
   struct Rank {
     RankId rank;
@@ -83,6 +84,11 @@ struct RankEnded {  // it and all that it left behind; comes after the last Rank
   std::int32_t exit_code = -1;
   std::int32_t signal = 0;
   bool out_of_memory = false;
+  std::string gpu_fault = {};  // what befell a GPU of its, if that is why it may have failed
+};
+struct GpuFaulted {  // nothing must be placed on it any more
+  std::string uuid;
+  std::string reason;
 };
 struct RankSaid {
   RankKey key;
@@ -92,7 +98,7 @@ struct StopAsked {  // the worker itself shall end
   Millis grace{};
 };
 using Event = std::variant<TimePassed, Connected, LeaseReceived, ReportsAcknowledged, StartAsked, EndAsked,
-                           RankStarted, RankNotStarted, RankEnded, RankSaid, StopAsked>;
+                           RankStarted, RankNotStarted, RankEnded, RankSaid, GpuFaulted, StopAsked>;
 
 // Effects: what to do, in order. A send that fails is not reported back: time makes good for it.
 struct SendJoin {
@@ -187,6 +193,7 @@ class Agent {
   void on(const RankNotStarted& event, Instant now, Effects& effects);
   void on(const RankEnded& event, Instant now, Effects& effects);
   void on(const RankSaid& event, Instant now, Effects& effects);
+  void on(const GpuFaulted& event, Instant now, Effects& effects);
   void on(const StopAsked& event, Instant now, Effects& effects);
 
   void keep_lease(Instant now, Effects& effects);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -86,7 +87,15 @@ Result<void> run_worker(const WorkerOptions& given, const Log& log) {
   TRY_ASSIGN(WorkerOptions options, resolve(given), "reading the worker's options");
   TRY_ASSIGN(Descriptor lock, lock_state(options.state), "starting the worker");
   TRY_ASSIGN(Descriptor signals, catch_signals(), "starting the worker");
-  TRY_ASSIGN(Identity identity, make_identity(options), "starting the worker");
+  GpuMonitor monitor(options.gpu_watch_command, log);
+  std::vector<Gpu> gpus;
+  if (options.gpus != "none") {
+    TRY_ASSIGN(gpus, monitor.list(options.gpu_patience), "finding the GPUs (--gpus none leaves them out)");
+  }
+  TRY_ASSIGN(Identity identity, make_identity(options, gpus), "starting the worker");
+  TRY_ASSIGN(TenantUsers tenant_users, TenantUsers::parse(options.tenant_users), "starting the worker");
+  if (geteuid() == 0 && tenant_users.empty())
+    log.warn("jobs_run_as_root", {{"instead", "--tenant-user TENANT=USER, or *=USER"}});
   TRY_ASSIGN(RendezvousPorts ports, RendezvousPorts::hold(ports_for(identity.cpus)), "starting the worker");
   identity.ports = ports.ports();
   Cgroups cgroups = Cgroups::open(cgroup_name(identity.node, options.state), identity.memory_bytes);
@@ -97,8 +106,9 @@ Result<void> run_worker(const WorkerOptions& given, const Log& log) {
                               {"memory_bytes", identity.memory_bytes},
                               {"gpus", identity.gpus.size()},
                               {"bounds", cgroups.description()}});
-  Loop loop(Parts{std::move(options), log, std::move(identity), std::move(ports), std::move(cgroups),
-                  std::move(client), std::move(lock), std::move(signals)});
+  Loop loop(Parts{std::move(options), log, std::move(identity), std::move(tenant_users), std::move(ports),
+                  std::move(cgroups), std::move(monitor), std::move(client), std::move(lock),
+                  std::move(signals)});
   return loop.run();
 }
 

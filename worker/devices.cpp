@@ -1,6 +1,5 @@
 #include "worker/devices.h"
 
-#include <dlfcn.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -12,15 +11,6 @@
 
 namespace paddock::worker {
 namespace {
-
-// From nvml.h: return codes (0 is success) and the layout of nvmlMemory_t, both frozen by NVIDIA.
-using NvmlDevice = void*;
-struct NvmlMemory {
-  unsigned long long total;
-  unsigned long long free;
-  unsigned long long used;
-};
-constexpr unsigned kNvmlTextMax = 96;
 
 template <typename Number>
 std::optional<Number> first_number(const std::string& path) {
@@ -84,46 +74,6 @@ std::uint64_t usable_memory_bytes() {
     if (limit) bytes = std::min(bytes, *limit);
   }
   return bytes;
-}
-
-Result<std::vector<Gpu>> find_gpus() {
-  void* const library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return std::vector<Gpu>{};
-  const auto init = reinterpret_cast<int (*)()>(dlsym(library, "nvmlInit_v2"));
-  const auto shutdown = reinterpret_cast<int (*)()>(dlsym(library, "nvmlShutdown"));
-  const auto count_of = reinterpret_cast<int (*)(unsigned*)>(dlsym(library, "nvmlDeviceGetCount_v2"));
-  const auto device_at =
-      reinterpret_cast<int (*)(unsigned, NvmlDevice*)>(dlsym(library, "nvmlDeviceGetHandleByIndex_v2"));
-  using TextOf = int (*)(NvmlDevice, char*, unsigned);
-  const auto uuid_of = reinterpret_cast<TextOf>(dlsym(library, "nvmlDeviceGetUUID"));
-  const auto name_of_device = reinterpret_cast<TextOf>(dlsym(library, "nvmlDeviceGetName"));
-  const auto memory_of =
-      reinterpret_cast<int (*)(NvmlDevice, NvmlMemory*)>(dlsym(library, "nvmlDeviceGetMemoryInfo"));
-  if (!init || !shutdown || !count_of || !device_at || !uuid_of || !name_of_device || !memory_of) {
-    return fail(Code::kUnavailable, "libnvidia-ml.so.1 lacks a function: is the driver older than 2013?");
-  }
-  constexpr int kNoDriver = 9;  // NVML_ERROR_DRIVER_NOT_LOADED: a library without a GPU, as in many images
-  const int status = init();
-  if (status == kNoDriver) return std::vector<Gpu>{};
-  if (status != 0) return fail(Code::kUnavailable, "nvmlInit_v2 returned " + std::to_string(status));
-  std::vector<Gpu> gpus;
-  unsigned count = 0;
-  int failed = count_of(&count);
-  for (unsigned index = 0; index < count && failed == 0; ++index) {
-    NvmlDevice device = nullptr;
-    char uuid[kNvmlTextMax] = {};
-    char model[kNvmlTextMax] = {};
-    NvmlMemory memory{};
-    failed = device_at(index, &device);
-    if (failed == 0) failed = uuid_of(device, uuid, kNvmlTextMax);
-    if (failed == 0) failed = name_of_device(device, model, kNvmlTextMax);
-    if (failed == 0) failed = memory_of(device, &memory);
-    if (failed == 0) gpus.push_back(Gpu{uuid, model, memory.total});
-  }
-  shutdown();
-  if (failed != 0)
-    return fail(Code::kUnavailable, "asking NVML for the GPUs returned " + std::to_string(failed));
-  return gpus;
 }
 
 Result<std::vector<Gpu>> choose_gpus(const std::vector<Gpu>& found, const std::string& wanted) {

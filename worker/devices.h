@@ -1,6 +1,5 @@
-// worker/devices.h – what this machine can give: cores and memory as affinity and cgroups allow, GPUs by
-// NVML. NVML is loaded when it is there (libnvidia-ml.so.1) and never linked; its few declarations are our
-// own. Threads: any.
+// worker/devices.h – what this machine can give: cores and memory as affinity and cgroups allow, and which of its GPUs
+// (gpu_monitor.h lists them) are wanted. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +21,6 @@ struct Gpu {
 std::uint32_t usable_cpus();
 // The machine's memory, or the smallest limit of a cgroup above.
 std::uint64_t usable_memory_bytes();
-// In NVML's order; empty where there is no driver. kUnavailable: there is one, and it answers with an error.
-Result<std::vector<Gpu>> find_gpus();
 // Those of `found` that `wanted` names: "all", "none", or indexes "0,2". kInvalid: no such index.
 Result<std::vector<Gpu>> choose_gpus(const std::vector<Gpu>& found, const std::string& wanted);
 

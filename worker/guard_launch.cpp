@@ -45,6 +45,7 @@ class Reader {
     for (std::uint64_t left = number(); left > 0 && is_whole_; --left) texts.push_back(text());
     return texts;
   }
+  bool is_whole() const { return is_whole_; }
   bool is_done() const { return is_whole_ && bytes_.empty(); }
 
  private:
@@ -57,6 +58,17 @@ class Reader {
   bool is_whole_ = true;
 };
 
+RankUser read_user(Reader& reader) {
+  RankUser user;
+  user.name = reader.text();
+  user.home = reader.text();
+  user.uid = static_cast<uid_t>(reader.number());
+  user.gid = static_cast<gid_t>(reader.number());
+  for (std::uint64_t left = reader.number(); left > 0 && reader.is_whole(); --left)
+    user.groups.push_back(static_cast<gid_t>(reader.number()));
+  return user;
+}
+
 }  // namespace
 
 std::string to_bytes(const GuardLaunch& launch) {
@@ -67,6 +79,14 @@ std::string to_bytes(const GuardLaunch& launch) {
   put_number(bytes, launch.data_bytes_max);
   put_texts(bytes, launch.command);
   put_texts(bytes, launch.environment);
+  put_number(bytes, launch.user ? 1 : 0);
+  if (!launch.user) return bytes;
+  put_text(bytes, launch.user->name);
+  put_text(bytes, launch.user->home);
+  put_number(bytes, launch.user->uid);
+  put_number(bytes, launch.user->gid);
+  put_number(bytes, launch.user->groups.size());
+  for (const gid_t group : launch.user->groups) put_number(bytes, group);
   return bytes;
 }
 
@@ -79,6 +99,7 @@ std::optional<GuardLaunch> to_launch(std::string_view bytes) {
   launch.data_bytes_max = reader.number();
   launch.command = reader.texts();
   launch.environment = reader.texts();
+  if (reader.number() == 1) launch.user = read_user(reader);
   if (!reader.is_done() || launch.command.empty()) return std::nullopt;
   return launch;
 }

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/tenant_users.h"
+
 namespace paddock::worker {
 
 struct GuardLaunch {
@@ -18,6 +20,7 @@ struct GuardLaunch {
   std::uint64_t data_bytes_max = 0;  // RLIMIT_DATA where there is no memory cgroup; 0: none
   std::vector<std::string> command;
   std::vector<std::string> environment;  // "NAME=value", all of it
+  std::optional<RankUser> user = {};     // whom the rank becomes; nothing: it stays who the guard is
   bool operator==(const GuardLaunch&) const = default;
 };
 

@@ -53,7 +53,7 @@ Result<std::string> address_facing(const std::string& endpoint) {
 
 }  // namespace
 
-Result<Identity> make_identity(const WorkerOptions& options) {
+Result<Identity> make_identity(const WorkerOptions& options, const std::vector<Gpu>& gpus) {
   Identity identity;
   identity.node = options.node.empty() ? host_name() : options.node;
   if (!is_name(identity.node)) {
@@ -67,10 +67,7 @@ Result<Identity> make_identity(const WorkerOptions& options) {
   identity.cpus = options.cpus.value_or(usable_cpus());
   identity.memory_bytes = options.memory_bytes.value_or(usable_memory_bytes());
   if (identity.cpus == 0) return fail(Code::kInvalid, "--cpus must be at least 1");
-  if (options.gpus != "none") {
-    TRY_ASSIGN(const std::vector<Gpu> found, find_gpus(), "finding the GPUs (--gpus none leaves them out)");
-    TRY_ASSIGN(identity.gpus, choose_gpus(found, options.gpus), "choosing the GPUs");
-  }
+  TRY_ASSIGN(identity.gpus, choose_gpus(gpus, options.gpus), "choosing the GPUs");
   while (identity.incarnation == 0) {
     if (getrandom(&identity.incarnation, sizeof identity.incarnation, 0) != sizeof identity.incarnation) {
       return fail(Code::kUnavailable, "the kernel gives no random number");

@@ -24,8 +24,8 @@ struct Identity {
   std::map<std::string, std::string> labels{};
 };
 
-// Fills in from the machine what the options leave open; `ports` stays empty.
+// Fills in from the machine what the options leave open; `gpus` are those that it has; `ports` stays empty.
 // kInvalid: an option is wrong. kUnavailable: the machine does not answer.
-Result<Identity> make_identity(const WorkerOptions& options);
+Result<Identity> make_identity(const WorkerOptions& options, const std::vector<Gpu>& gpus);
 
 }  // namespace paddock::worker

@@ -1,12 +1,14 @@
 #include "worker/launch.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <map>
 #include <system_error>
+#include <utility>
 
 #include "worker/attempt_folders.h"
 
@@ -53,18 +55,36 @@ std::vector<std::string> environment_of(const StartOrder& order, const StartOrde
   return environment;
 }
 
-Result<void> make_folder(const fs::path& folder) {
-  if (mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) return {};
+// A folder that is made here is `user`'s.
+Result<void> make_folder(const fs::path& folder, const std::optional<RankUser>& user) {
+  bool is_new = mkdir(folder.c_str(), 0755) == 0;
+  if (!is_new && errno == EEXIST) return {};
   std::error_code error;
-  fs::create_directories(folder, error);
+  if (!is_new) is_new = fs::create_directories(folder, error);
   if (error) return fail(Code::kUnavailable, "making the folder " + folder.string() + ": " + error.message());
+  if (user && is_new && chown(folder.c_str(), user->uid, user->gid) != 0) {
+    return fail(Code::kUnavailable, "giving the folder " + folder.string() + " to " + user->name + ": " +
+                                        std::generic_category().message(errno));
+  }
   return {};
+}
+
+// What a login would set.
+void add_user(const RankUser& user, std::vector<std::string>& environment) {
+  const std::pair<std::string, std::string> variables[] = {
+      {"HOME=", user.home}, {"USER=", user.name}, {"LOGNAME=", user.name}};
+  for (const auto& [name, value] : variables) {
+    std::erase_if(environment,
+                  [&, begin = name](const std::string& entry) { return entry.starts_with(begin); });
+    environment.push_back(name + value);
+  }
 }
 
 }  // namespace
 
 Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, AttemptFolders& folders,
-                                   const fs::path& runner, const std::vector<std::string>& inherited) {
+                                   const fs::path& runner, const std::vector<std::string>& inherited,
+                                   const std::optional<RankUser>& user) {
   if (!fs::path(order.directory).is_absolute()) {
     return fail(Code::kInvalid, "the job's folder '" + order.directory + "' is not an absolute path");
   }
@@ -76,11 +96,16 @@ Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, A
   if (launch.command.empty() || launch.command[0].empty()) {
     return fail(Code::kInvalid, "the job has no command to run");
   }
-  TRY(make_folder(order.directory), "preparing the job's folder");
+  TRY(make_folder(order.directory, user), "preparing the job's folder");
   std::ofstream file(spec);
   file << order.spec << std::flush;
   if (!file) return fail(Code::kUnavailable, "writing " + spec.string());
+  // For its tenant's eyes alone.
+  if (user && (chown(spec.c_str(), user->uid, user->gid) != 0 || chmod(spec.c_str(), 0400) != 0))
+    return fail(Code::kUnavailable, "giving " + spec.string() + " to " + user->name);
   launch.environment = environment_of(order, order.ranks[index], spec, inherited);
+  launch.user = user;
+  if (user) add_user(*user, launch.environment);
   launch.directory = order.directory;
   launch.log = folder / log_name(rank);
   return launch;

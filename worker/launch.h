@@ -15,11 +15,13 @@
 namespace paddock::worker {
 
 // Makes the attempt's folder with the spec file, and the job's folder if it is missing, then says how to
-// start order.ranks[index]; cgroups stay empty. `inherited`: the daemon's own environment, "NAME=value".
+// start order.ranks[index]; cgroups stay empty. `inherited`: the daemon's own environment, "NAME=value". `user`: whom the
+// rank becomes; a job's folder that is made here is then that user's.
 // kInvalid: nothing to run, or the job's folder is not absolute. kUnavailable: a folder or file cannot be
 // made.
 Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, AttemptFolders& folders,
                                    const std::filesystem::path& runner,
-                                   const std::vector<std::string>& inherited);
+                                   const std::vector<std::string>& inherited,
+                                   const std::optional<RankUser>& user = std::nullopt);
 
 }  // namespace paddock::worker

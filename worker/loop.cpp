@@ -52,6 +52,10 @@ Millis Loop::time_to_wake() {
       std::ranges::any_of(ranks_, [](const auto& entry) { return !entry.second.tail.is_over(); });
   if (are_logs_open) wake = std::min(wake, agent_.is_joined() ? logs_at_ : bound_at_);
   if (hold_until_) wake = std::min(wake, *hold_until_);
+  wake = std::min(wake, parts_.gpus.next_wake());
+  for (const auto& [key, rank] : ranks_) {
+    if (rank.ended) wake = std::min(wake, rank.ended_at + kEndWaitsForLog);
+  }
   timer_.set(wake);
   return std::clamp(wake - boot_now(), Millis(0), Millis(std::chrono::hours(1)));
 }
@@ -59,6 +63,7 @@ Millis Loop::time_to_wake() {
 std::vector<int> Loop::descriptors() const {
   std::vector<int> descriptors = processes_.descriptors();
   descriptors.push_back(parts_.signals.number());
+  if (parts_.gpus.descriptor() >= 0) descriptors.push_back(parts_.gpus.descriptor());
   if (timer_.descriptor() >= 0) descriptors.push_back(timer_.descriptor());
   for (const auto& [key, rank] : ranks_) {
     if (agent_.takes_sayings() && rank.pipe && rank.pipe->descriptor() >= 0)
@@ -75,6 +80,7 @@ Result<void> Loop::run() {
     read_messages();
     read_pipes();
     read_processes();
+    watch_gpus();
     bound_logs();
     send_logs();
     tell_ends();
@@ -159,6 +165,7 @@ void Loop::ended(const RankKey& key, LiveRank& rank, int wait_status) {
   rank.tail.finish();
   rank.ended = event;
   rank.ended_at = boot_now();
+  rank.signs_of_life = parts_.gpus.signs_of_life();
   log_.info("rank_ended", {{"fence", key.fence.value},
                            {"rank", key.rank.value},
                            {"exit_code", event.exit_code},
@@ -167,7 +174,7 @@ void Loop::ended(const RankKey& key, LiveRank& rank, int wait_status) {
 }
 
 void Loop::read_processes() {
-  for (const ProcessNews& news : processes_.collect()) {
+  for (const ProcessNews& news : processes_.collect(parts_.gpus.pids())) {
     const auto at = ranks_.find(news.key);
     if (at == ranks_.end()) continue;
     LiveRank& rank = at->second;
@@ -254,12 +261,32 @@ void Loop::send_logs() {
   }
 }
 
+void Loop::watch_gpus() {
+  parts_.gpus.turn(boot_now());
+  for (const auto& [uuid, reason] : parts_.gpus.faults()) {
+    const bool is_offered =
+        std::ranges::any_of(parts_.identity.gpus, [&](const Gpu& gpu) { return gpu.uuid == uuid; });
+    if (is_offered && faults_told_.insert(uuid).second) happened(GpuFaulted{uuid, reason});
+  }
+}
+
+// What the driver had to say about the device by the time a rank failed is here with its next sign of life.
+bool Loop::waits_for_gpu_news(const LiveRank& rank) const {
+  const bool has_failed = rank.ended->exit_code != 0 || rank.ended->signal != 0;
+  return has_failed && !rank.gpus.empty() && parts_.gpus.is_alive() &&
+         parts_.gpus.signs_of_life() == rank.signs_of_life;
+}
+
 // A rank's end is told after its log, unless that cannot be sent now or is long: then the rest follows.
 void Loop::tell_ends() {
   const Instant now = boot_now();
   for (auto& [key, rank] : ranks_) {
     const bool waits = agent_.is_joined() && !rank.tail.is_over() && now < rank.ended_at + kEndWaitsForLog;
-    if (!rank.ended || waits) continue;
+    if (!rank.ended || waits || (waits_for_gpu_news(rank) && now < rank.ended_at + kEndWaitsForLog)) continue;
+    for (const std::string& uuid : rank.gpus) {
+      const auto fault = parts_.gpus.faults().find(uuid);
+      if (fault != parts_.gpus.faults().end()) rank.ended->gpu_fault = uuid + ": " + fault->second;
+    }
     happened(*std::exchange(rank.ended, std::nullopt));
   }
 }
@@ -346,8 +373,10 @@ void Loop::send_message(capnp::MessageBuilder& builder) {
 Result<int> Loop::launch(const StartRank& effect, LiveRank& rank) {
   const WorkerOptions& options = parts_.options;
   const RankKey key{effect.order->fence, effect.order->ranks[effect.index].rank};
+  const auto user = parts_.tenant_users.user_of(effect.order->tenant);
+  if (!user) return tl::unexpected(user.error());
   TRY_ASSIGN(GuardLaunch launch,
-             prepare_launch(*effect.order, effect.index, folders_, options.runner, environment_),
+             prepare_launch(*effect.order, effect.index, folders_, options.runner, environment_, *user),
              "preparing the rank");
   const std::uint64_t memory_bytes = effect.order->memory_bytes_per_rank;
   TRY_ASSIGN(rank.cgroup, parts_.cgroups.make(key, memory_bytes), "bounding the rank");
@@ -362,6 +391,7 @@ void Loop::carry_out(const StartRank& effect) {
   const RankKey key{effect.order->fence, effect.order->ranks[effect.index].rank};
   const std::filesystem::path log = attempt_folder(parts_.options.state, key.fence) / log_name(key.rank);
   LiveRank& rank = ranks_.try_emplace(key, LiveRank(log)).first->second;
+  rank.gpus = effect.order->ranks[effect.index].gpus;
   const Result<int> pipe = launch(effect, rank);
   if (pipe) {
     rank.pipe.emplace(*pipe);

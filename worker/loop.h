@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,12 +19,14 @@
 #include "worker/attempt_folders.h"
 #include "worker/cgroup.h"
 #include "worker/clock.h"
+#include "worker/gpu_monitor.h"
 #include "worker/identity.h"
 #include "worker/log_tail.h"
 #include "worker/options.h"
 #include "worker/processes.h"
 #include "worker/rendezvous_ports.h"
 #include "worker/report_pipe.h"
+#include "worker/tenant_users.h"
 
 namespace paddock::worker {
 
@@ -47,8 +50,10 @@ struct Parts {
   WorkerOptions options;  // resolved: absolute folders
   Log log;
   Identity identity;
+  TenantUsers tenant_users;
   RendezvousPorts ports;
   Cgroups cgroups;
+  GpuMonitor gpus;
   wire::Client client;
   Descriptor state_lock;
   Descriptor signals;
@@ -67,7 +72,9 @@ class Loop {
     RankCgroup cgroup;
     std::optional<RankEnded> ended;  // to be told to the agent once the log is sent, or has had its time
     Instant ended_at;
-    bool is_forgotten = false;  // its end is acknowledged; it stays until its log is sent
+    std::vector<std::string> gpus;    // that it runs on
+    std::uint64_t signs_of_life = 0;  // of the GPUs' driver, when it ended
+    bool is_forgotten = false;        // its end is acknowledged; it stays until its log is sent
   };
 
   Millis time_to_wake();
@@ -77,6 +84,8 @@ class Loop {
   void read_signals();
   void read_pipes();
   void read_processes();
+  void watch_gpus();
+  bool waits_for_gpu_news(const LiveRank& rank) const;
   void take_log_positions(wire::Message::Reader message);
   void bound_logs();
   void forget(std::map<RankKey, LiveRank>::iterator rank);
@@ -129,6 +138,7 @@ class Loop {
   Instant bound_at_;
   bool takes_logs_ = false;  // the coordinator of this connection says how far logs have come
   std::string last_refusal_;
+  std::set<std::string> faults_told_;  // UUIDs
   bool is_stop_asked_ = false;
   bool is_done_ = false;
 };

@@ -29,6 +29,7 @@ std::shared_ptr<const StartOrder> to_order(wire::StartRanks::Reader start) {
   order->master_address = text_of(start.getMasterAddress());
   order->master_port = start.getMasterPort();
   order->memory_bytes_per_rank = start.getMemoryBytesPerRank();
+  order->tenant = text_of(start.getTenant());
   for (const auto variable : start.getEnvironment()) {
     order->environment.emplace_back(text_of(variable.getName()), text_of(variable.getValue()));
   }
@@ -76,6 +77,12 @@ void write_finding(wire::Report::Builder report, const Checkpoint& checkpoint) {
 }
 void write_finding(wire::Report::Builder report, const Failure& failure) {
   report.setFailure(failure.message);
+}
+
+void write_finding(wire::Report::Builder report, const GpuFault& fault) {
+  auto to = report.initGpuFault();
+  to.setUuid(fault.uuid);
+  to.setReason(fault.reason);
 }
 
 }  // namespace

@@ -26,6 +26,9 @@ struct WorkerOptions {
   std::filesystem::path state;   // folder for logs and specs of attempts; one worker at a time (locked)
   std::filesystem::path runner;  // runs the built-in kinds; empty: paddock-run beside this executable
 
+  // As whom jobs run: "TENANT=USER", "*=USER" for all others. Empty: as the worker itself. Others need a worker that is root.
+  std::vector<std::string> tenant_users;
+
   // Offered resources; empty: what the machine (affinity, cgroup) allows. Less lets two workers share a
   // machine.
   std::optional<std::uint32_t> cpus;
@@ -43,6 +46,9 @@ struct WorkerOptions {
 
   // How a rank's guard process is started (worker/guard.h); the worker appends its arguments.
   std::vector<std::string> guard_command = {"/proc/self/exe", "guard"};
+  // How the process that asks for the GPUs' health is started (worker/gpu_watch.h), and how long it may take to list them.
+  std::vector<std::string> gpu_watch_command = {"/proc/self/exe", "gpu-watch"};
+  Millis gpu_patience = std::chrono::seconds(30);
 };
 
 }  // namespace paddock::worker

@@ -193,7 +193,7 @@ void Processes::reap() {
   }
 }
 
-bool Processes::end_orphans() {
+bool Processes::end_orphans(const std::set<pid_t>& helpers) {
   std::set<pid_t> guards;
   for (const auto& [key, child] : children_) {
     if (!child.guard.is_dead) guards.insert(child.guard.pid);
@@ -201,7 +201,7 @@ bool Processes::end_orphans() {
   for (const Guard& guard : idle_) guards.insert(guard.pid);
   bool are_there = false;
   for (const pid_t pid : children_of(getpid())) {
-    if (guards.contains(pid)) continue;
+    if (guards.contains(pid) || helpers.contains(pid)) continue;
     are_there = true;
     for (const pid_t below : descendants_of(pid)) ::kill(below, SIGKILL);
     ::kill(pid, SIGKILL);  // its death comes as SIGCHLD, and the next collect() looks again
@@ -209,13 +209,13 @@ bool Processes::end_orphans() {
   return !are_there;
 }
 
-std::vector<ProcessNews> Processes::collect() {
+std::vector<ProcessNews> Processes::collect(const std::set<pid_t>& helpers) {
   std::vector<ProcessNews> news;
   reap();
   for (auto& [key, child] : children_) hear(key, child, news);
   const bool is_guard_lost = std::ranges::any_of(
       children_, [](const auto& entry) { return entry.second.guard.is_dead && !entry.second.has_ended; });
-  const bool are_orphans_gone = !is_guard_lost || end_orphans();
+  const bool are_orphans_gone = !is_guard_lost || end_orphans(helpers);
   for (auto at = children_.begin(); at != children_.end();) {
     const auto& [key, child] = *at;
     const bool is_lost = child.guard.is_dead && !child.has_ended;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -50,7 +51,8 @@ class Processes {
   // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_BOOTTIME.
   void set_deadline(std::int64_t boot_ms);
   // What has happened since; never blocks.
-  std::vector<ProcessNews> collect();
+  // `helpers`: children of this process that are no ranks and are let live.
+  std::vector<ProcessNews> collect(const std::set<pid_t>& helpers = {});
   // Readable when collect() has something to do (besides SIGCHLD).
   std::vector<int> descriptors() const;
 
@@ -73,7 +75,7 @@ class Processes {
   void give_back(const Guard& guard);
   bool tell(const Guard& guard, const GuardOrder& order) const;
   bool tell_start(const Guard& guard, int memory_file, int report) const;
-  bool end_orphans();  // true: there are none
+  bool end_orphans(const std::set<pid_t>& helpers);  // true: there are none
 
   const std::vector<std::string> guard_command_;
   std::map<RankKey, Child> children_;

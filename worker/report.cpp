@@ -20,7 +20,8 @@ std::size_t bytes_of(const Finding& finding) {
                                  return artifact.name.size() + artifact.path.size() + artifact.hash.size();
                                },
                                [](const Checkpoint& saved) { return saved.path.size() + saved.hash.size(); },
-                               [](const Failure& failure) { return failure.message.size(); }},
+                               [](const Failure& failure) { return failure.message.size(); },
+                               [](const GpuFault& fault) { return fault.uuid.size() + fault.reason.size(); }},
                     finding);
 }
 

@@ -29,6 +29,12 @@ struct Ended {
   bool node_fault = false;  // the worker ended it for its own sake: counts as a lost node
 };
 
+// What the driver says of a device of this node; its report has no rank.
+struct GpuFault {
+  std::string uuid;
+  std::string reason;
+};
+
 // What the rank says.
 struct Progress {
   std::string json;
@@ -49,7 +55,7 @@ struct Failure {
 };
 using Saying = std::variant<Progress, Artifact, Checkpoint, Failure>;
 
-using Finding = std::variant<Started, Ended, Progress, Artifact, Checkpoint, Failure>;
+using Finding = std::variant<Started, Ended, Progress, Artifact, Checkpoint, Failure, GpuFault>;
 // About what it takes in a message.
 std::size_t bytes_of(const Finding& finding);
 // What one message may hold of them, so that it stays far below kMessageBytesMax.

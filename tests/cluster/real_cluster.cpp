@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -118,7 +119,8 @@ void RealCluster::start_coordinator(const std::string& lease, const std::vector<
   spawn("coordinator", argv, variables);
 }
 
-void RealCluster::start_worker(const std::string& name, const std::vector<std::string>& more) {
+void RealCluster::start_worker(const std::string& name, const std::vector<std::string>& more,
+                               const std::vector<std::string>& variables) {
   std::string endpoint;
   std::getline(std::ifstream(folder / "endpoint") >> std::ws, endpoint);
   const fs::path key = folder / "keys" / (name + ".secret");
@@ -139,13 +141,12 @@ void RealCluster::start_worker(const std::string& name, const std::vector<std::s
                                    folder / name,
                                    "--cpus",
                                    "1",
-                                   "--gpus",
-                                   "none",
                                    "--quiet",
                                    "--log",
                                    folder / (name + ".log")};
   argv.insert(argv.end(), more.begin(), more.end());
-  spawn(name, argv);
+  if (std::ranges::find(more, "--gpus") == more.end()) argv.insert(argv.end(), {"--gpus", "none"});
+  spawn(name, argv, variables);
 }
 
 // The daemon says READY=1 on a datagram socket, as to systemd: that is the event a test waits for.

@@ -47,7 +47,8 @@ class RealCluster : public ::testing::Test {
   // `variables`: "NAME=value", beside those that the test has.
   void start_coordinator(const std::string& lease = "15s", const std::vector<std::string>& more = {},
                          const std::vector<std::string>& variables = {});
-  void start_worker(const std::string& name, const std::vector<std::string>& more = {});
+  void start_worker(const std::string& name, const std::vector<std::string>& more = {},
+                    const std::vector<std::string>& variables = {});
   void kill_now(std::string name);    // SIGKILL, and reaped
   void stop_all();                    // kill_now() for all that run
   int stop(const std::string& name);  // SIGTERM; its exit code

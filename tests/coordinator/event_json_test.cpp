@@ -56,7 +56,8 @@ std::vector<What> one_of_each() {
           NodeDrained{NodeId{"a"}, "new disks", Instant{9'000}},
           NodeResumed{NodeId{"a"}},
           CordonEnded{NodeId{"a"}},
-          TenantSet{"vision", 2'000, Usage{64, 8, 1ull << 40}}};
+          TenantSet{"vision", 2'000, Usage{64, 8, 1ull << 40}},
+          GpuFaulted{NodeId{"a"}, 7, "GPU-1", "Xid 79 (the GPU has fallen off the bus)"}};
 }
 
 TEST(EventJson, EveryTypeOfEventComesBackTheSame) {

@@ -30,6 +30,7 @@ inline std::vector<scheduler::Event> story() {
   };
   const Offer offer{2, 1u << 30, {Gpu{"GPU-1", "H100", 80ull << 30}}, {29'500, 29'501}};
   events.emplace_back(NodeJoined{NodeId{"a"}, 1, "10.0.0.1", offer, Instant{15'000}});
+  events.emplace_back(GpuFaulted{NodeId{"a"}, 1, "GPU-none", "a GPU that the node does not have"});
   events.emplace_back(NodeJoined{NodeId{"b"}, 2, "10.0.0.2", offer, Instant{15'000}});
   events.emplace_back(
       GraphSubmitted{"first", 5, "token-1", {request("data", {}), request("train", {JobName{"data"}})}});

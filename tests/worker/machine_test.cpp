@@ -42,7 +42,6 @@ TEST(Devices, TheMachineHasCoresAndMemory) {
   EXPECT_GE(usable_cpus(), 1u);
   EXPECT_GT(usable_memory_bytes(), 64u << 20);
   EXPECT_LT(usable_memory_bytes(), std::uint64_t{1} << 50);
-  EXPECT_TRUE(find_gpus());
 }
 
 TEST(Devices, GpusAreChosenByIndexAndAWrongIndexIsRefused) {
@@ -62,15 +61,15 @@ TEST(Identity, IsDrawnAnewAndSaysWhatIsWrong) {
   options.node = "a";
   options.gpus = "none";
   options.cpus = 3;
-  const Identity first = make_identity(options).value();
+  const Identity first = make_identity(options, {}).value();
   EXPECT_EQ(first.address, "127.0.0.1");
   EXPECT_EQ(first.cpus, 3u);
-  EXPECT_NE(first.incarnation, make_identity(options)->incarnation);
+  EXPECT_NE(first.incarnation, make_identity(options, {})->incarnation);
   options.node = "a b";
-  EXPECT_EQ(make_identity(options).error().code, Code::kInvalid);
+  EXPECT_EQ(make_identity(options, {}).error().code, Code::kInvalid);
   options.node = "a";
   options.coordinator = "somewhere";
-  EXPECT_EQ(make_identity(options).error().code, Code::kInvalid);
+  EXPECT_EQ(make_identity(options, {}).error().code, Code::kInvalid);
 }
 
 }  // namespace

@@ -5,11 +5,13 @@
 #include <string_view>
 
 #include "worker/daemon.h"
+#include "worker/gpu_watch.h"
 #include "worker/guard.h"
 
 int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "guard") return paddock::worker::guard_main(argc - 1, argv + 1);
+  if (role == "gpu-watch") return paddock::worker::gpu_watch_main();
   if (role == "worker" && argc == 4) {
     paddock::worker::WorkerOptions options;
     options.coordinator = argv[2];
