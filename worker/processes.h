@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -72,7 +73,7 @@ class Processes {
   Result<Guard> new_guard() const;
   void give_back(const Guard& guard);
   bool tell(const Guard& guard, const GuardOrder& order) const;
-  bool tell_start(const Guard& guard, int memory_file, int report) const;
+  bool tell_start(const Guard& guard, std::string_view launch, int report) const;
   bool end_orphans();  // true: there are none
 
   const std::vector<std::string> guard_command_;
