@@ -1,5 +1,6 @@
 #include "coordinator/coordinator.h"
 
+#include <malloc.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <deque>
 #include <span>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/limits.h"
@@ -34,6 +36,7 @@ using scheduler::What;
 
 // However long nothing happens: a turn then finds clock jumps and counters to report.
 constexpr Millis kIdleMax = std::chrono::seconds(10);
+constexpr std::chrono::microseconds kBetweenSyncs{1'000};
 // How many events pass between two looks at which graphs are to be archived.
 constexpr std::uint64_t kEventsPerLook = 1'000;
 
@@ -124,6 +127,7 @@ class Coordinator {
  private:
   Instant now() const;
   Millis time_to_wait() const;
+  void gather() const;
   bool receive(Turn& turn);
   void take(const wire::Received& received, Turn& turn);
   void look_at_the_allow_list(bool in_any_case);
@@ -154,6 +158,7 @@ class Coordinator {
   std::deque<What> next_;  // for the next turn: what the effects of the last one brought about
   // The clock goes on from where the journal ends, so that instants in it keep their meaning.
   Instant clock_origin_;
+  std::chrono::steady_clock::time_point synced_;  // when the last events became durable
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   // All that had come until then was heard. Deadlines are judged by it and not by the clock: while a slow disk or a
   // stopped process kept us away, heartbeats have been waiting to be read.
@@ -261,7 +266,9 @@ Result<void> Coordinator::take_turn(Turn turn) {
   }
   // What is in memory is ahead of the journal up to here, and nobody has seen it. If this fails we stop, and
   // the next start knows only what is in the journal.
+  const std::uint64_t journaled = journal_.next_sequence();
   TRY(journal_.append(events), "a turn");  // synced before anyone is told
+  if (journal_.next_sequence() != journaled) synced_ = std::chrono::steady_clock::now();
   for (const auto& answer : turn.answers) answer();
   const auto found = workers_.take_found();
   next_.insert(next_.end(), found.begin(), found.end());
@@ -273,9 +280,11 @@ Result<void> Coordinator::take_turn(Turn turn) {
 Result<void> Coordinator::keep_bounds() {
   if (!room_.is_whole()) return {};  // what room there is, is for what was accepted
   const std::uint64_t event = journal_.next_sequence();
-  if (event >= look_at_event_ || now() >= look_at_) {
+  const bool is_time = now() >= look_at_;
+  if (event >= look_at_event_ || is_time) {
     look_at_event_ = event + kEventsPerLook;
     look_at_ = now() + kIdleMax;
+    if (is_time) malloc_trim(0);  // what a large submission needed for a moment goes back to the machine
     TRY(archive_ended(), "archiving graphs that have ended");
   }
   if (journal_.events_since_snapshot() < options_.snapshot_events) return {};
@@ -340,6 +349,13 @@ void Coordinator::carry_out(const scheduler::ReportJob& effect) {
             {{"job", run_name(effect.job)}, {"reason", effect.reason}});
 }
 
+// Under load more comes while we wait, and goes with the same sync: a message waits a millisecond at most, and
+// the disk is asked a thousand times a second at most. Who is alone does not wait.
+void Coordinator::gather() const {
+  const auto since = std::chrono::steady_clock::now() - synced_;
+  if (since < kBetweenSyncs) std::this_thread::sleep_for(kBetweenSyncs - since);
+}
+
 Result<void> Coordinator::serve(const Signals& signals) {
   bool is_announced = false;
   while (true) {
@@ -370,6 +386,7 @@ Result<void> Coordinator::serve(const Signals& signals) {
     const bool is_hung_up = std::ranges::count(came, SIGHUP) > 0;
     look_at_the_allow_list(is_hung_up);
     if (came.size() > static_cast<std::size_t>(std::ranges::count(came, SIGHUP))) break;
+    if (next_.empty()) gather();
   }
   wire::systemd_notify("STOPPING=1");
   // So that the next start has nothing to replay, and a newer version nothing that it would decide otherwise.

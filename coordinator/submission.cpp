@@ -23,6 +23,21 @@ scheduler::Request to_request(const spec::Resources& resources) {
   return request;
 }
 
+namespace {
+
+// Without what has its default: a job of a hundred thousand is held in memory until its graph has ended.
+std::string spec_text(const spec::JobSpec& job) {
+  static const spec::Json kDefaults = spec::to_json(spec::JobSpec());
+  spec::Json json = spec::to_json(job);
+  for (const auto& [key, value] : kDefaults.items()) {
+    if (const auto found = json.find(key); key != "name" && found != json.end() && *found == value)
+      json.erase(found);
+  }
+  return json.dump(-1, ' ', false, spec::Json::error_handler_t::replace);
+}
+
+}  // namespace
+
 Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, std::string token) {
   scheduler::GraphSubmitted submitted{graph.name, graph.priority, std::move(token), {}, graph.tenant};
   for (const spec::JobSpec& job : graph.jobs) {
@@ -43,7 +58,7 @@ Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, st
       if (on != "success")
         request.on[JobName{need}] = on == "failure" ? scheduler::On::kFailure : scheduler::On::kAlways;
     }
-    request.spec = spec::to_json(job).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    request.spec = spec_text(job);
     submitted.jobs.push_back(std::move(request));
   }
   TRY(scheduler::check_graph(submitted.name, submitted.jobs), "accepting the submission");

@@ -43,9 +43,10 @@ std::optional<GuardLaunch> read_launch(int memory_file) {
   return to_launch(bytes);
 }
 
-// An order and the descriptors that came with it, closed with it.
+// An order and what came with it; the descriptors are closed with it.
 struct Received {
   GuardOrder order;
+  std::string launch;  // of kStart, unless it is in the second descriptor
   std::array<int, 2> descriptors{-1, -1};
   ~Received() {
     for (const int descriptor : descriptors) {
@@ -56,11 +57,13 @@ struct Received {
 
 // False: the daemon is gone.
 bool receive(int control, Received& received) {
-  iovec bytes{&received.order, sizeof received.order};
+  static std::array<char, kLaunchBytesInPacket> space_for_launch;
+  iovec bytes[] = {{&received.order, sizeof received.order},
+                   {space_for_launch.data(), space_for_launch.size()}};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof received.descriptors)];
   msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
+  message.msg_iov = bytes;
+  message.msg_iovlen = 2;
   message.msg_control = space;
   message.msg_controllen = sizeof space;
   ssize_t length = 0;
@@ -68,11 +71,13 @@ bool receive(int control, Received& received) {
     length = recvmsg(control, &message, MSG_CMSG_CLOEXEC);
   } while (length < 0 && errno == EINTR);
   const cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-  if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS &&
-      rights->cmsg_len == CMSG_LEN(sizeof received.descriptors)) {
-    std::memcpy(received.descriptors.data(), CMSG_DATA(rights), sizeof received.descriptors);
+  if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS) {
+    std::memcpy(received.descriptors.data(), CMSG_DATA(rights),
+                std::min(sizeof received.descriptors, rights->cmsg_len - CMSG_LEN(0)));
   }
-  return length == sizeof received.order;
+  if (length < static_cast<ssize_t>(sizeof received.order)) return false;
+  received.launch.assign(space_for_launch.data(), static_cast<std::size_t>(length) - sizeof received.order);
+  return true;
 }
 
 class Guard {
@@ -97,6 +102,7 @@ class Guard {
 
   const int control_;
   int signals_ = -1;
+  int nothing_ = -1;  // /dev/null, the ranks' standard input
   bool is_daemon_there_ = true;
   pid_t rank_ = -1;                   // -1: waits for one
   std::vector<std::string> cgroups_;  // of the rank
@@ -120,13 +126,16 @@ bool Guard::prepare() {
   for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&watched, number);
   if (sigprocmask(SIG_SETMASK, &watched, nullptr) != 0) return false;
   signals_ = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
-  return signals_ >= 0;
+  nothing_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return signals_ >= 0 && nothing_ >= 0;
 }
 
 void Guard::start(const Received& received) {
-  auto launch = read_launch(received.descriptors[0]);
-  if (!launch || rank_ > 0) return tell(GuardNews::Kind::kCouldNotStart, EINVAL);
-  const StartedRank started = start_rank(*launch, received.descriptors[1], deadline_ms_);
+  const int report = received.descriptors[0];
+  const int memory_file = received.descriptors[1];
+  auto launch = memory_file < 0 ? to_launch(received.launch) : read_launch(memory_file);
+  if (!launch || report < 0 || rank_ > 0) return tell(GuardNews::Kind::kCouldNotStart, EINVAL);
+  const StartedRank started = start_rank(*launch, {report, nothing_}, deadline_ms_);
   if (started.error != 0) {
     if (started.pid > 0) waitpid(started.pid, nullptr, 0);
     return tell(GuardNews::Kind::kCouldNotStart, started.error);

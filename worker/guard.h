@@ -10,6 +10,7 @@
 // has no PDEATHSIG: SIGKILL would take it away before it could clear up.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "worker/guard_launch.h"
@@ -25,8 +26,9 @@ struct GuardOrder {
   std::int64_t deadline_ms =
       0;  // kDeadline: on CLOCK_BOOTTIME; everything is killed then unless a later one comes
 };
-// kStart comes with two descriptors (SCM_RIGHTS): a memory file with the bytes of a GuardLaunch, and the
-// rank's end of its report pipe.
+// kStart is followed by the bytes of a GuardLaunch in the same packet and comes with a descriptor (SCM_RIGHTS),
+// the rank's end of its report pipe. What is longer than a packet comes in a memory file, a second descriptor.
+inline constexpr std::size_t kLaunchBytesInPacket = 64u << 10;
 
 struct GuardNews {
   enum class Kind : std::uint32_t { kStarted = 1, kCouldNotStart = 2, kEnded = 3 };

@@ -1,6 +1,5 @@
-// worker/guard_launch.h – what a guard is told to start, as a value and as the bytes that go to it in a memory
-// file: an environment may be larger than a socket takes at once. Both ends are the same program, so the
-// bytes have no versions. Threads: values.
+// worker/guard_launch.h – what a guard is told to start, as a value and as the bytes that go to it. Both ends are
+// the same program, so the bytes have no versions. Threads: values.
 #pragma once
 
 #include <cstdint>

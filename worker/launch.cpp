@@ -1,11 +1,11 @@
 #include "worker/launch.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -80,6 +80,20 @@ void add_user(const RankUser& user, std::vector<std::string>& environment) {
   }
 }
 
+// Without truncating first: a file that was truncated is written to the disk at once by some file systems.
+Result<void> write_over(const fs::path& path, const std::string& text) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const auto length = static_cast<ssize_t>(text.size());
+  struct stat status {};
+  const bool is_written = file >= 0 && pwrite(file, text.data(), text.size(), 0) == length &&
+                          fstat(file, &status) == 0 &&
+                          (status.st_size == length || ftruncate(file, length) == 0);
+  const int error = errno;
+  if (file >= 0) close(file);
+  if (is_written) return {};
+  return fail(Code::kUnavailable, "writing " + path.string() + ": " + std::generic_category().message(error));
+}
+
 }  // namespace
 
 Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, AttemptFolders& folders,
@@ -97,9 +111,7 @@ Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, A
     return fail(Code::kInvalid, "the job has no command to run");
   }
   TRY(make_folder(order.directory, user), "preparing the job's folder");
-  std::ofstream file(spec);
-  file << order.spec << std::flush;
-  if (!file) return fail(Code::kUnavailable, "writing " + spec.string());
+  TRY(write_over(spec, order.spec), "preparing the attempt");
   // For its tenant's eyes alone.
   if (user && (chown(spec.c_str(), user->uid, user->gid) != 0 || chmod(spec.c_str(), 0400) != 0))
     return fail(Code::kUnavailable, "giving " + spec.string() + " to " + user->name);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "base/limits.h"
 #include "wire/systemd_notify.h"
@@ -25,6 +26,8 @@ constexpr Millis kBoundEvery = std::chrono::seconds(1);
 constexpr Millis kEndWaitsForLog =
     std::chrono::seconds(2);  // then it is told, and the rest of the log follows
 constexpr int kMessagesPerTurn = 256;
+constexpr std::size_t kRanksOfACrowd = 4;
+constexpr std::chrono::microseconds kBetweenTurns{500};
 constexpr Millis kLinger = std::chrono::seconds(1);
 // How long the news that a rank has started waits for others to go with: the end of a short one, most likely.
 constexpr Millis kHoldStarted{2};
@@ -72,9 +75,19 @@ std::vector<int> Loop::descriptors() const {
   return descriptors;
 }
 
+// With many ranks something happens all the time: what comes within half a millisecond is one turn's. With few
+// nobody waits.
+void Loop::gather() {
+  const auto since = std::chrono::steady_clock::now() - turn_at_;
+  if (ranks_.size() >= kRanksOfACrowd && since < kBetweenTurns)
+    std::this_thread::sleep_for(kBetweenTurns - since);
+  turn_at_ = std::chrono::steady_clock::now();
+}
+
 Result<void> Loop::run() {
   while (!is_done_) {
     TRY(parts_.client.wait(time_to_wake(), descriptors()), "the worker's loop");
+    gather();
     watch_connection();
     read_signals();
     read_messages();

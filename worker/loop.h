@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
@@ -78,6 +79,7 @@ class Loop {
   };
 
   Millis time_to_wake();
+  void gather();
   std::vector<int> descriptors() const;
   void read_messages();
   void watch_connection();
@@ -127,6 +129,7 @@ class Loop {
   Agent agent_;
   std::map<RankKey, LiveRank> ranks_;  // until the coordinator has acknowledged their end and has their log
   std::deque<Event> events_;
+  std::chrono::steady_clock::time_point turn_at_;  // when the last turn began
   SendReports outgoing_;  // of this turn, not sent yet: what happened together goes as one message
   std::size_t outgoing_bytes_ = 0;
   std::optional<Instant> hold_until_;  // set while outgoing_ says only that ranks have started

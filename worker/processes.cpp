@@ -103,16 +103,10 @@ Result<int> Processes::start(const RankKey& key, GuardLaunch launch) {
   Ends report{pair[0], pair[1]};
   fcntl(report.ours, F_SETFL, O_NONBLOCK);
   launch.environment.push_back("PADDOCK_REPORT_FD=" + std::to_string(kReportDescriptor));
-  const std::string bytes = to_bytes(launch);
-  const Ends memory_file{memfd_create("launch", MFD_CLOEXEC), -1};
-  if (memory_file.ours < 0 ||
-      write(memory_file.ours, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
-    return fail(Code::kUnavailable, "a memory file for the guard: " + errno_text(errno));
-  }
   TRY_ASSIGN(const Guard guard, take_guard(), "starting " + launch.command[0]);
   if (deadline_ms_) tell(guard, GuardOrder{GuardOrder::Kind::kDeadline, 0, *deadline_ms_});
   // A guard that cannot take it has died, which is told as the rank's own end.
-  tell_start(guard, memory_file.ours, report.theirs);
+  tell_start(guard, to_bytes(launch), report.theirs);
   children_[key] = Child{guard, launch.command[0], false, false};
   return report.take();
 }
@@ -133,22 +127,35 @@ bool Processes::tell(const Guard& guard, const GuardOrder& order) const {
   return send(guard.control, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof order;
 }
 
-bool Processes::tell_start(const Guard& guard, int memory_file, int report) const {
+// False: it cannot be told, or there is no memory for it; then it is as if the guard had died.
+bool Processes::tell_start(const Guard& guard, std::string_view launch, int report) const {
+  int descriptors[] = {report, -1};
+  std::size_t count = 1;
+  const Ends memory_file{launch.size() > kLaunchBytesInPacket ? memfd_create("launch", MFD_CLOEXEC) : -1, -1};
+  if (launch.size() > kLaunchBytesInPacket) {
+    const auto length = static_cast<ssize_t>(launch.size());
+    if (memory_file.ours < 0 || write(memory_file.ours, launch.data(), launch.size()) != length) {
+      shutdown(guard.control, SHUT_RDWR);
+      return false;
+    }
+    descriptors[count++] = memory_file.ours;
+    launch = {};
+  }
   GuardOrder order{GuardOrder::Kind::kStart, 0, 0};
-  const int descriptors[] = {memory_file, report};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof descriptors)] = {};
-  iovec bytes{&order, sizeof order};
+  iovec bytes[] = {{&order, sizeof order}, {const_cast<char*>(launch.data()), launch.size()}};
   msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
+  message.msg_iov = bytes;
+  message.msg_iovlen = 2;
   message.msg_control = space;
-  message.msg_controllen = sizeof space;
+  message.msg_controllen = CMSG_SPACE(count * sizeof(int));
   cmsghdr* const rights = CMSG_FIRSTHDR(&message);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof descriptors);
-  std::memcpy(CMSG_DATA(rights), descriptors, sizeof descriptors);
-  return sendmsg(guard.control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof order;
+  rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+  std::memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
+  return sendmsg(guard.control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+         static_cast<ssize_t>(sizeof order + launch.size());
 }
 
 void Processes::kill(const RankKey& key) {

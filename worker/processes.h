@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -74,7 +75,7 @@ class Processes {
   Result<Guard> new_guard() const;
   void give_back(const Guard& guard);
   bool tell(const Guard& guard, const GuardOrder& order) const;
-  bool tell_start(const Guard& guard, int memory_file, int report) const;
+  bool tell_start(const Guard& guard, std::string_view launch, int report) const;
   bool end_orphans(const std::set<pid_t>& helpers);  // true: there are none
 
   const std::vector<std::string> guard_command_;

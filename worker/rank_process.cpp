@@ -26,7 +26,7 @@ struct Plan {
   const char* log = nullptr;
   std::uint64_t data_bytes_max = 0;
   const RankUser* user = nullptr;  // null: it stays who the guard is
-  int report = -1;
+  RankDescriptors descriptors;
   pid_t guard = -1;
   std::int64_t deadline_ms = -1;  // -1: none
 };
@@ -52,13 +52,12 @@ bool is_late(std::int64_t deadline_ms) {
 }
 
 bool take_descriptors(const Plan& plan) {
-  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const auto [report, nothing] = plan.descriptors;
   const int log = open(plan.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
                        plan.user == nullptr ? 0644 : 0600);  // other tenants are on this machine too
-  if (nothing < 0 || log < 0) return false;
-  if (dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) return false;
-  if (plan.report == kReportDescriptor) return fcntl(plan.report, F_SETFD, 0) == 0;
-  return dup2(plan.report, kReportDescriptor) >= 0;
+  if (log < 0 || dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) return false;
+  if (report == kReportDescriptor) return fcntl(report, F_SETFD, 0) == 0;
+  return dup2(report, kReportDescriptor) >= 0;
 }
 
 // For good: real, effective and saved. System calls alone, as the memory is the guard's.
@@ -101,7 +100,8 @@ bool become_rank(const Plan& plan) {
 
 }  // namespace
 
-StartedRank start_rank(const GuardLaunch& launch, int report, std::optional<std::int64_t> deadline_ms) {
+StartedRank start_rank(const GuardLaunch& launch, const RankDescriptors& descriptors,
+                       std::optional<std::int64_t> deadline_ms) {
   Plan plan;
   for (const std::string& folder : launch.cgroups) plan.procs_files.push_back(folder + "/cgroup.procs");
   plan.argv = pointers_to(launch.command);
@@ -110,7 +110,7 @@ StartedRank start_rank(const GuardLaunch& launch, int report, std::optional<std:
   plan.log = launch.log.c_str();
   plan.data_bytes_max = launch.data_bytes_max;
   plan.user = launch.user ? &*launch.user : nullptr;
-  plan.report = report;
+  plan.descriptors = descriptors;
   plan.guard = getpid();
   plan.deadline_ms = deadline_ms.value_or(-1);
   environ = plan.environment.data();  // execvp looks for the command along the rank's own PATH

@@ -14,15 +14,22 @@ namespace paddock::worker {
 // Where a rank finds its report pipe, PADDOCK_REPORT_FD. Below 10, because /bin/sh redirects to no others.
 inline constexpr int kReportDescriptor = 3;
 
+// What of the guard's it gets; they stay the guard's own too.
+struct RankDescriptors {
+  int report = -1;   // its end of the report pipe: kReportDescriptor
+  int nothing = -1;  // its standard input
+};
+
 struct StartedRank {
   pid_t pid = -1;  // when it could not start: of a child that has exited already, or -1
   int error = 0;   // errno; 0: it runs
 };
 
 // Starts the command in a session and process group of its own; it dies with the calling process
-// (PR_SET_PDEATHSIG). Returns when the command runs or could not. `report`: its end of the report pipe.
+// (PR_SET_PDEATHSIG). Returns when the command runs or could not.
 // `deadline_ms` on CLOCK_BOOTTIME: nothing starts from then on, however long a disk kept us waiting.
 // Changes the caller's `environ` to the rank's.
-StartedRank start_rank(const GuardLaunch& launch, int report, std::optional<std::int64_t> deadline_ms);
+StartedRank start_rank(const GuardLaunch& launch, const RankDescriptors& descriptors,
+                       std::optional<std::int64_t> deadline_ms);
 
 }  // namespace paddock::worker
