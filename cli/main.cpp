@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/daemon.h"
 #include "coordinator/options.h"
 #include "jobs/spec/units.h"
 #include "worker/daemon.h"

@@ -15,21 +15,20 @@
 
 namespace paddock::coordinator {
 
-class Access {
+class Access final : public Admission {
  public:
   // kInvalid: neither keys nor --plain, or both. Otherwise as wire::read_secret_key and wire::AllowList::read.
   static Result<Access> open(const CoordinatorOptions& options, const Log& log);
   Access(Access&& other) noexcept;
   Access& operator=(Access&&) = delete;
-  ~Access();
+  ~Access() override;
 
   // For the server's socket; nothing when it is to be plain. What it holds refers to this object, which must stay
   // where it is from then on.
   std::optional<wire::ServerSecurity> security() const;
   // What clients must know of us; "" when plain.
   std::string public_key() const { return keys_ ? keys_->public_key : std::string(); }
-  // Who has sent a message with this key, as the list is now. Nothing: the key has been revoked since.
-  std::optional<Requester> who(const std::string& key) const;
+  std::optional<Requester> who(const std::string& key) const override;
 
   // Something can be read when the list has changed; -1 when there is none.
   int descriptor() const { return watch_; }

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "scheduler/cluster.h"
-#include "storage/database.h"
+#include "storage/tables.h"
 
 namespace paddock::coordinator {
 
@@ -24,7 +24,7 @@ std::vector<GraphId> graphs_to_archive(const scheduler::Cluster& cluster, WallTi
 class Archive {
  public:
   // `database` is not owned and outlives this.
-  explicit Archive(storage::Database& database) : database_(&database) {}
+  explicit Archive(storage::Tables& database) : database_(&database) {}
 
   // The rows of `graphs`, to be written together with the event GraphsArchived.
   static storage::Batch rows_of(const scheduler::Cluster& cluster, const std::vector<GraphId>& graphs);
@@ -37,7 +37,7 @@ class Archive {
   Result<std::optional<scheduler::Graph>> with_token(const std::string& token) const;
 
  private:
-  storage::Database* database_;
+  storage::Tables* database_;
 };
 
 }  // namespace paddock::coordinator

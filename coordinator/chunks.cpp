@@ -20,7 +20,7 @@ std::vector<storage::Batch> chunks_of(storage::Column column, std::string_view p
   return batches;
 }
 
-Result<std::string> read_chunks(const storage::Database& database, storage::Column column,
+Result<std::string> read_chunks(const storage::Tables& database, storage::Column column,
                                 std::string_view prefix) {
   std::string value;
   TRY(database.scan(column, prefix,

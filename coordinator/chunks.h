@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "storage/database.h"
+#include "storage/tables.h"
 
 namespace paddock::coordinator {
 
@@ -16,7 +16,7 @@ std::vector<storage::Batch> chunks_of(storage::Column column, std::string_view p
                                       std::string_view value);
 
 // All chunks of `prefix`, one after the other; "" if there are none.
-Result<std::string> read_chunks(const storage::Database& database, storage::Column column,
+Result<std::string> read_chunks(const storage::Tables& database, storage::Column column,
                                 std::string_view prefix);
 
 }  // namespace paddock::coordinator

@@ -56,7 +56,7 @@ Result<void> check_format(const std::optional<std::string>& row) {
 
 }  // namespace
 
-Result<Journal> Journal::open(storage::Database& database) {
+Result<Journal> Journal::open(storage::Tables& database) {
   TRY_ASSIGN(const auto last, database.last_key(Column::kJournal), "opening the journal");
   if (!last) {
     Batch batch;

@@ -10,14 +10,14 @@
 #include "base/result.h"
 #include "scheduler/cluster.h"
 #include "scheduler/event.h"
-#include "storage/database.h"
+#include "storage/tables.h"
 
 namespace paddock::coordinator {
 
 class Journal {
  public:
   // `database` is not owned and outlives this. kCorrupt: a newer version wrote it, or it is damaged.
-  static Result<Journal> open(storage::Database& database);
+  static Result<Journal> open(storage::Tables& database);
 
   // The cluster as it was before the first event that replay() visits.
   Result<scheduler::Cluster> restore() const;
@@ -32,7 +32,7 @@ class Journal {
   Result<void> append(const std::vector<scheduler::Event>& events, const storage::Batch& also = {});
 
   // Writes down the cluster, to which all events have been applied: they need no replay any more and are
-  // removed. kUnavailable, kExhausted: the disk refuses; the journal is as it was, but see Database::write.
+  // removed. kUnavailable, kExhausted: the disk refuses; the journal is as it was, but see storage::Tables::write.
   Result<void> take_snapshot(const scheduler::Cluster& cluster);
 
   std::uint64_t next_sequence() const { return next_; }
@@ -40,10 +40,10 @@ class Journal {
   std::uint64_t events_since_snapshot() const { return next_ - first_; }
 
  private:
-  Journal(storage::Database& database, std::uint64_t first, std::uint64_t next)
+  Journal(storage::Tables& database, std::uint64_t first, std::uint64_t next)
       : database_(&database), first_(first), next_(next) {}
 
-  storage::Database* database_;
+  storage::Tables* database_;
   std::uint64_t first_;  // after the newest snapshot
   std::uint64_t next_;
 };

@@ -2,6 +2,7 @@
 // before anybody looks at what it says. Threads: pure functions.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "wire/allow_list.h"
@@ -18,6 +19,14 @@ struct Requester {
 
 // kOwn: what belongs to its tenant; of a worker's messages, those about its node.
 enum class Reach { kNone, kOwn, kAll };
+
+// Who may speak now: the allow-list (access.h), or whoever a simulation lets in.
+class Admission {
+ public:
+  virtual ~Admission() = default;
+  // Who has sent a message with this key. Nothing: the key has been revoked since.
+  virtual std::optional<Requester> who(const std::string& key) const = 0;
+};
 
 Reach reach_of(const Requester& requester, wire::Message::Which kind);
 // Whether what belongs to `tenant` is within reach.

@@ -299,8 +299,8 @@ Result<void> Requests::logs(const Asker& asker, wire::LogRequest::Reader request
   if (request.getRank() >= attempt.ranks.size()) {
     return fail(Code::kNotFound, "the attempt has ranks 0 to " + std::to_string(attempt.ranks.size() - 1));
   }
-  TRY_ASSIGN(const LogStore::Piece piece,
-             from_.logs.read({key, number, request.getRank()}, request.getOffset()), "reading the log");
+  TRY_ASSIGN(const Logs::Piece piece, from_.logs.read({key, number, request.getRank()}, request.getOffset()),
+             "reading the log");
   chunk.setBytes(
       capnp::Data::Reader(reinterpret_cast<const kj::byte*>(piece.bytes.data()), piece.bytes.size()));
   chunk.setNext(piece.next);

@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "coordinator/answers.h"
 #include "coordinator/archive.h"
-#include "coordinator/log_store.h"
+#include "coordinator/logs.h"
 #include "coordinator/options.h"
 #include "coordinator/permissions.h"
-#include "coordinator/room.h"
+#include "coordinator/space.h"
 #include "coordinator/turn.h"
 #include "scheduler/cluster.h"
 #include "storage/checkpoint_index.h"
-#include "wire/socket.h"
+#include "wire/transport.h"
 
 namespace paddock::coordinator {
 
@@ -24,11 +24,11 @@ struct Sources {
   const CoordinatorOptions& options;
   const scheduler::Cluster& cluster;
   const Progress& progress;
-  const LogStore& logs;
+  const Logs& logs;
   const Archive& archive;
   storage::CheckpointIndex& checkpoints;
-  wire::Server& server;
-  const Room& room;
+  wire::Transport& server;
+  const Space& room;
   const Log& log;
 };
 

@@ -10,20 +10,20 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "coordinator/space.h"
 
 namespace paddock::coordinator {
 
-class Room {
+class Room final : public Space {
  public:
   // Makes the folder if it is missing.
   // `reserve_bytes` 0: there is always room.
   Room(const std::filesystem::path& folder, std::uint64_t reserve_bytes, Log log);
 
-  // Looks at the disk, at most every so often; call it in every turn, before anything is written.
-  void look();
-  // kExhausted, with what to do: nothing new may be accepted now.
-  Result<void> check() const;
-  bool is_whole() const { return is_whole_; }
+  // At most every so often.
+  void look() override;
+  Result<void> check() const override;
+  bool is_whole() const override { return is_whole_; }
 
  private:
   std::uint64_t free_bytes() const;

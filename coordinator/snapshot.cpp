@@ -35,7 +35,7 @@ void fields(Archive& archive, Recorded<Archive, Named>& value) {
 
 namespace {
 
-Result<Named> newest_of(const storage::Database& database) {
+Result<Named> newest_of(const storage::Tables& database) {
   TRY_ASSIGN(const auto row, database.get(Column::kSnapshot, kNewest), "looking for a snapshot");
   Named named;
   if (!row) return named;
@@ -57,12 +57,12 @@ void erase_between(Batch& batch, std::uint64_t begin, std::uint64_t end) {
 
 }  // namespace
 
-Result<std::uint64_t> snapshot_sequence(const storage::Database& database) {
+Result<std::uint64_t> snapshot_sequence(const storage::Tables& database) {
   TRY_ASSIGN(const Named named, newest_of(database), "opening the snapshot");
   return named.sequence;
 }
 
-Result<scheduler::Cluster> read_snapshot(const storage::Database& database) {
+Result<scheduler::Cluster> read_snapshot(const storage::Tables& database) {
   TRY_ASSIGN(const Named named, newest_of(database), "opening the snapshot");
   if (named.version == 0) return scheduler::Cluster();
   TRY_ASSIGN(const std::string bytes,
@@ -74,7 +74,7 @@ Result<scheduler::Cluster> read_snapshot(const storage::Database& database) {
   return to_cluster(bytes);
 }
 
-Result<void> write_snapshot(storage::Database& database, const scheduler::Cluster& cluster,
+Result<void> write_snapshot(storage::Tables& database, const scheduler::Cluster& cluster,
                             std::uint64_t sequence, const std::string& journal_format) {
   TRY_ASSIGN(const Named before, newest_of(database), "looking for the snapshot before");
   if (before.version != 0 && before.sequence >= sequence) return {};

@@ -11,14 +11,14 @@
 
 #include "base/log.h"
 #include "coordinator/answers.h"
-#include "coordinator/log_store.h"
+#include "coordinator/logs.h"
 #include "coordinator/options.h"
 #include "coordinator/permissions.h"
 #include "coordinator/turn.h"
 #include "scheduler/cluster.h"
 #include "scheduler/effect.h"
 #include "scheduler/reconcile.h"
-#include "wire/socket.h"
+#include "wire/transport.h"
 
 namespace paddock::coordinator {
 
@@ -26,7 +26,7 @@ class Workers {
  public:
   // Nothing is owned; all outlive this. `progress` is written here.
   Workers(const CoordinatorOptions& options, const scheduler::Cluster& cluster, Progress& progress,
-          LogStore& logs, wire::Server& server, const Log& log)
+          Logs& logs, wire::Transport& server, const Log& log)
       : options_(options), cluster_(cluster), progress_(progress), logs_(logs), server_(server), log_(log) {}
 
   // False: it is no worker's message.
@@ -81,8 +81,8 @@ class Workers {
   const CoordinatorOptions& options_;
   const scheduler::Cluster& cluster_;
   Progress& progress_;
-  LogStore& logs_;
-  wire::Server& server_;
+  Logs& logs_;
+  wire::Transport& server_;
   const Log& log_;
   std::map<NodeId, Session> sessions_;
   std::vector<scheduler::What> found_;

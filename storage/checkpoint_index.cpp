@@ -51,7 +51,7 @@ Result<CheckpointInfo> parse(std::string_view text) {
   return checkpoint;
 }
 
-Result<Fence> newest_fence(const Database& database, std::string_view run) {
+Result<Fence> newest_fence(const Tables& database, std::string_view run) {
   TRY_ASSIGN(const auto stored, database.get(Column::kCheckpoints, fence_key(run)),
              "reading the checkpoint index");
   if (!stored) return Fence();

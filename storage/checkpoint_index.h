@@ -13,16 +13,16 @@
 
 #include "base/result.h"
 #include "storage/checkpoint.h"
-#include "storage/database.h"
+#include "storage/tables.h"
 
 namespace paddock::storage {
 
 class CheckpointIndex {
  public:
-  explicit CheckpointIndex(Database& database) : database_(database) {}
+  explicit CheckpointIndex(Tables& database) : database_(database) {}
 
   // Adds `checkpoint` to its run, in place of one of the same step. Durable on return; twice is no error.
-  // kFenced: the run has an entry with a newer fence; the reporter is stale. Other errors as Database::write.
+  // kFenced: the run has an entry with a newer fence; the reporter is stale. Other errors as Tables::write.
   Result<void> record(std::string_view run, const CheckpointInfo& checkpoint);
   // Removes steps that were pruned; steps it does not have are no error.
   Result<void> forget(std::string_view run, const std::vector<std::int64_t>& steps);
@@ -36,7 +36,7 @@ class CheckpointIndex {
   Result<std::size_t> rebuild(std::string_view run, Disk& disk, const fs::path& run_dir);
 
  private:
-  Database& database_;  // not owned, outlives this
+  Tables& database_;  // not owned, outlives this
 };
 
 }  // namespace paddock::storage

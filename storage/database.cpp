@@ -79,36 +79,6 @@ Result<void> check_columns(const std::string& dir, rocksdb::Env* environment) {
 
 }  // namespace
 
-std::string key_of(std::uint64_t number) {
-  std::string key(8, '\0');
-  for (std::size_t i = key.size(); i-- > 0; number >>= 8) key[i] = static_cast<char>(number & 0xFF);
-  return key;
-}
-
-std::optional<std::uint64_t> number_of(std::string_view key) {
-  if (key.size() != 8) return std::nullopt;
-  std::uint64_t number = 0;
-  for (const char byte : key) number = (number << 8) | static_cast<unsigned char>(byte);
-  return number;
-}
-
-void Batch::put(Column column, std::string key, std::string value) {
-  changes_.push_back({column, std::move(key), std::move(value), {}});
-}
-
-void Batch::erase(Column column, std::string key) {
-  changes_.push_back({column, std::move(key), std::nullopt, {}});
-}
-
-void Batch::erase_range(Column column, std::string begin, std::string end) {
-  PADDOCK_REQUIRE(begin < end);
-  changes_.push_back({column, std::move(begin), std::nullopt, std::move(end)});
-}
-
-void Batch::append(const Batch& other) {
-  changes_.insert(changes_.end(), other.changes_.begin(), other.changes_.end());
-}
-
 struct Database::Open {
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*>
@@ -151,9 +121,9 @@ Result<Database> Database::open(const fs::path& dir, rocksdb::Env* environment) 
   return Database(std::move(open));
 }
 
-Result<void> Database::write(const Batch& batch) {
+Result<void> Database::write(const Batch& batch, Sync sync) {
   rocksdb::WriteBatch changes;
-  for (const Batch::Change& change : batch.changes_) {
+  for (const Batch::Change& change : batch.changes()) {
     rocksdb::ColumnFamilyHandle* const column = open_->handle(change.column);
     const auto status = change.value         ? changes.Put(column, change.key, *change.value)
                         : change.end.empty() ? changes.Delete(column, change.key)
@@ -161,7 +131,7 @@ Result<void> Database::write(const Batch& batch) {
     PADDOCK_CHECK(status.ok(), status.ToString());  // in memory, without bounds set: nothing can refuse
   }
   rocksdb::WriteOptions options;
-  options.sync = true;
+  options.sync = sync == Sync::kNow;
   const auto status = open_->db->Write(options, &changes);
   if (!status.ok()) return translate(status, "to write");
   return {};

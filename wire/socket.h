@@ -20,6 +20,7 @@
 #include "wire/authentication.h"
 #include "wire/connection_watch.h"
 #include "wire/envelope.h"
+#include "wire/transport.h"
 
 namespace paddock::wire {
 
@@ -46,19 +47,9 @@ struct Ready {
       readable;  // those of the given descriptors that can be read or were closed at the other end
 };
 
-// The routing id of a connection: opaque, new with every connection, so remember it only with the message
-// that told it.
-using Peer = std::string;
-
-struct Received {
-  Peer peer;
-  Envelope envelope;
-  std::string key;  // the sender's public key, proven by its handshake; "": the socket is plain
-};
-
 class Socket;  // the ZeroMQ socket behind either; socket.cpp
 
-class Server {
+class Server final : public Transport {
  public:
   // `endpoint`: "tcp://127.0.0.1:7373", or with port * for a free one. kUnavailable: it cannot be bound.
   // kInvalid: no such endpoint, or a plain one that other machines reach.
@@ -66,7 +57,7 @@ class Server {
                              std::optional<ServerSecurity> security = std::nullopt);
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
-  ~Server();
+  ~Server() override;
 
   // The endpoint with its real port.
   const std::string& endpoint() const;
@@ -74,10 +65,10 @@ class Server {
   // end.
   Result<Ready> wait(Millis timeout, std::span<const int> descriptors = {});
   // The next good message that is already here, if any; never blocks. Bad frames are counted and skipped.
-  std::optional<Received> receive();
+  std::optional<Received> receive() override;
   // Never blocks. kNotFound: that connection is gone. kUnavailable: its queue is full (it does not read).
   // Otherwise as encode().
-  Result<void> send(const Peer& peer, capnp::MessageBuilder& builder);
+  Result<void> send(const Peer& peer, capnp::MessageBuilder& builder) override;
   const SocketCounters& counters() const;
 
  private:

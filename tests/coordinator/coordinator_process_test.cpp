@@ -6,7 +6,7 @@
 #include <array>
 #include <limits>
 
-#include "coordinator/coordinator.h"
+#include "coordinator/daemon.h"
 #include "tests/coordinator/coordinator_process.h"
 #include "tests/coordinator/peers.h"
 

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-#include "coordinator/coordinator.h"
+#include "coordinator/daemon.h"
 #include "tests/coordinator/coordinator_process.h"
 
 namespace {
