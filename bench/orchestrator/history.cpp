@@ -10,6 +10,7 @@
 #include "coordinator/journal.h"
 #include "coordinator/options.h"
 #include "scheduler/apply.h"
+#include "storage/database.h"
 
 namespace paddock::coordinator {
 namespace {

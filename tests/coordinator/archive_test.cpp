@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "scheduler/apply.h"
 #include "scheduler/invariants.h"
+#include "storage/database.h"
 #include "tests/coordinator/story.h"
 #include "tests/coordinator/temporary_folder.h"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "storage/database.h"
 #include "tests/coordinator/temporary_folder.h"
 
 namespace paddock::coordinator {

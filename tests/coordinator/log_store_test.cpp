@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "coordinator/room.h"
 #include "tests/coordinator/temporary_folder.h"
 
 namespace paddock::coordinator {

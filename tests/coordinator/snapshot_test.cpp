@@ -10,6 +10,7 @@
 #include "coordinator/journal.h"
 #include "coordinator/record.h"
 #include "scheduler/apply.h"
+#include "storage/database.h"
 #include "tests/coordinator/story.h"
 #include "tests/coordinator/temporary_folder.h"
 #include "tests/storage/faulty_environment.h"

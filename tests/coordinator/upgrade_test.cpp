@@ -7,6 +7,7 @@
 #include "coordinator/journal.h"
 #include "scheduler/apply.h"
 #include "scheduler/invariants.h"
+#include "storage/database.h"
 #include "tests/coordinator/temporary_folder.h"
 
 namespace paddock::coordinator {

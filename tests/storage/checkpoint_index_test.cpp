@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/database.h"
 #include "tests/storage/checkpoint_run.h"
 #include "tests/storage/faulty_disk.h"
 #include "tests/storage/temporary_folder.h"
