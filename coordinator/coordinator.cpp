@@ -67,7 +67,9 @@ Result<void> Coordinator::replay() {
   for (const scheduler::RecordCheckpoint& saved : newest) carry_out(saved);
   clock_origin_ = cluster_.now;
   started_ = around_.clock.now();
-  heard_until_ = clock_origin_;
+  // Renewals of leases are not journaled, so those that were replayed are older than what the workers hold: nobody is
+  // judged before CoordinatorStarted has given all of them time to be heard.
+  heard_until_ = Instant{};
   next_.emplace_back(scheduler::CoordinatorStarted{now() + options_.lease + options_.lease_margin});
   log_.info(
       "journal_replayed",
