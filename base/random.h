@@ -37,6 +37,7 @@ enum class Purpose : std::uint32_t {
   kSplit = 9,
   kProbe = 10,
   kBootstrap = 11,
+  kSimulation = 12,
 };
 
 // A stream of draws for one (seed, position, purpose, lane); `lane` is a view, a layer, a tensor.

@@ -1,4 +1,4 @@
-// The program `paddock`: the commands of cli/, and the two daemons, which only this file knows together.
+// The program `paddock`: the commands of cli/, the two daemons and their simulation, which only this file knows together.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -15,6 +15,7 @@
 #include "coordinator/daemon.h"
 #include "coordinator/options.h"
 #include "jobs/spec/units.h"
+#include "simulation/simulation.h"
 #include "worker/daemon.h"
 #include "worker/gpu_watch.h"
 #include "worker/guard.h"
@@ -207,6 +208,37 @@ void add_worker(CLI::App& app, Chosen& chosen) {
   });
 }
 
+void add_simulate(CLI::App& app, Chosen& chosen) {
+  struct Given {
+    std::uint64_t seed = 0;
+    std::uint64_t seeds = 1;
+    bool events = false;
+  };
+  const auto given = std::make_shared<Given>();
+  CLI::App* command = app.add_subcommand(
+      "simulate", "coordinator and workers through simulated faults: the same seed, the same history");
+  command->add_option("--seed", given->seed, "which history")->capture_default_str();
+  command->add_option("--seeds", given->seeds, "so many, from that one on")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--events", given->events, "prints all that happens");
+  command->callback([&chosen, given] {
+    chosen.run = [given]() -> Result<int> {
+      bool is_good = true;
+      for (std::uint64_t i = 0; i < given->seeds; ++i) {
+        const auto outcome = simulation::simulate(given->seed + i, given->events ? &std::cout : nullptr);
+        for (const std::string& violation : outcome.violations)
+          std::cout << "seed " << outcome.seed << ": " << violation << '\n';
+        if (given->seeds == 1)
+          std::cout << "seed " << outcome.seed << ": " << outcome.events << " events, hash " << outcome.hash
+                    << (outcome.violations.empty() ? ", nothing wrong\n" : "\n");
+        is_good = is_good && outcome.violations.empty();
+      }
+      return is_good ? kDone : kFailed;
+    };
+  });
+}
+
 int report(const Error& error, bool is_json) {
   if (is_json) {
     print_json({{"error", {{"code", std::string(name_of(error.code))}, {"message", error.message}}}});
@@ -246,6 +278,7 @@ int run(int argc, char** argv) {
   add_recipes(app, chosen);
   add_schema(app, chosen);
   add_keys(app, chosen);
+  add_simulate(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

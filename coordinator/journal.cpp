@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/planted_bug.h"
 #include "coordinator/event_json.h"
 #include "coordinator/snapshot.h"
 #include "scheduler/apply.h"
@@ -122,7 +123,8 @@ Result<void> Journal::append(const std::vector<scheduler::Event>& events, const 
     batch.put(Column::kJournal, storage::key_of(next++), to_record(event));
   }
   if (batch.empty()) return {};
-  TRY(database_->write(batch), "appending to the journal");
+  const storage::Sync sync = is_planted(PlantedBug::kSkipSync) ? storage::Sync::kLater : storage::Sync::kNow;
+  TRY(database_->write(batch, sync), "appending to the journal");
   next_ = next;
   return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "base/planted_bug.h"
 #include "coordinator/prepare.h"
 #include "coordinator/submission.h"
 #include "jobs/spec/job_kinds.h"
@@ -319,7 +320,8 @@ Result<void> Requests::cancel(const Asker& asker, wire::Cancel::Reader request, 
                                      " has already ended: " + std::string(scheduler::name_of(graph->state)));
   }
   const std::string reason = to_text(request.getReason());
-  turn.events.emplace_back(scheduler::GraphCancelled{graph->id, reason.empty() ? "cancelled" : reason});
+  if (!is_planted(PlantedBug::kLoseCancel))
+    turn.events.emplace_back(scheduler::GraphCancelled{graph->id, reason.empty() ? "cancelled" : reason});
   turn.answers.emplace_back([this, asker] { answer_done(asker); });
   return {};
 }

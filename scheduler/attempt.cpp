@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "scheduler/cordon.h"
 #include "scheduler/failure.h"
 #include "scheduler/fair_share.h"
@@ -33,6 +34,7 @@ void take(Cluster& cluster, Node& node, const Request& request, Rank& rank) {
     if (rank.gpus.size() == request.gpus_per_rank) break;
     if (is_wanted(request, gpu) && node.free.gpus.erase(gpu.uuid) > 0) rank.gpus.push_back(gpu.uuid);
   }
+  if (is_planted(PlantedBug::kGrantTwice)) node.free.gpus.insert(rank.gpus.begin(), rank.gpus.end());
   index_node(cluster, node);
 }
 

@@ -1,0 +1,111 @@
+#include "simulation/client.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace paddock::simulation {
+
+namespace {
+
+constexpr std::uint64_t kSubmitRequest = 1;
+constexpr std::uint64_t kCancelRequest = 2;
+constexpr Millis kAskAgain = std::chrono::seconds(2);
+
+}  // namespace
+
+void Client::submit() {
+  ask();
+}
+
+void Client::cancel() {
+  wants_cancel_ = true;
+  if (graph_.value > 0) ask();
+}
+
+void Client::ask() {
+  if (is_content()) return;
+  capnp::MallocMessageBuilder builder;
+  if (graph_.value == 0) {
+    auto submit = wire::begin(builder, kSubmitRequest).initSubmit();
+    submit.setSpec(spec_);
+    submit.setFile("simulated.json");
+    submit.setToken(name_);
+  } else {
+    auto cancel = wire::begin(builder, kCancelRequest).initCancel();
+    cancel.setGraph(graph_.value);
+    cancel.setReason("the client changed its mind");
+  }
+  if (auto frame = wire::encode(builder)) send_(*this, *std::move(frame));
+  world_.time.after(kAskAgain, [this] { ask(); });
+}
+
+void Client::receive(const wire::Frame& frame) {
+  const auto envelope = wire::decode(frame);
+  if (!envelope) return world_.trace.violated("the coordinator sent what nobody can read");
+  const auto message = envelope->message();
+  switch (message.which()) {
+    case wire::Message::SUBMITTED: {
+      const bool is_first = graph_.value == 0;
+      if (!is_first) world_.trace.probe("submission answered twice");
+      graph_ = GraphId{message.getSubmitted().getGraph()};
+      world_.nothing_lost.accepted(name_, graph_);
+      world_.trace.note(name_ + " has graph " + std::to_string(graph_.value));
+      if (is_first && wants_cancel_) ask();
+      return;
+    }
+    case wire::Message::DONE:
+      is_cancelled_ = true;
+      world_.nothing_lost.cancel_confirmed(graph_);
+      world_.trace.note(name_ + " cancelled graph " + std::to_string(graph_.value));
+      return world_.trace.probe("graph cancelled");
+    case wire::Message::REFUSED: {
+      const Error error = wire::read_refusal(message.getRefused());
+      // Too late: it has ended. A full disk takes it later.
+      if (message.getRequestId() == kCancelRequest && error.code == Code::kConflict) {
+        is_cancelled_ = true;
+      } else if (error.code != Code::kExhausted) {
+        world_.trace.violated(name_ + " is refused: " + error.message);
+      }
+      return;
+    }
+    default:
+      return world_.trace.violated(name_ + " got an answer to nothing");
+  }
+}
+
+std::string draw_graph(Dice& dice, const Plan& plan, std::uint32_t number) {
+  nlohmann::json graph{{"graph", "g" + std::to_string(number)},
+                       {"tenant", dice.chance(500) ? "ada" : "bob"},
+                       {"priority", static_cast<int>(dice.below(3))}};
+  const std::uint64_t count = dice.between(1, 5);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const NodePlan& node = plan.nodes[dice.below(plan.nodes.size())];
+    const auto like_it = std::ranges::count_if(plan.nodes, [&](const NodePlan& other) {
+      return other.cpus >= node.cpus && other.gpus >= node.gpus;
+    });
+    const std::uint64_t gpus = dice.below(node.gpus + 1);
+    const std::uint64_t ranks = gpus > 0 ? gpus : dice.between(1, std::min<std::uint32_t>(node.cpus, 2));
+    nlohmann::json job{
+        {"kind", "command"},
+        {"command", {"true"}},
+        {"grace", std::to_string(dice.between(100, 5'000)) + "ms"},
+        {"retry", {{"limit", dice.below(4)}, {"backoff", std::to_string(dice.between(100, 3'000)) + "ms"}}}};
+    job["resources"] = {{"nodes", dice.between(1, static_cast<std::uint64_t>(like_it))},
+                        {"gpus", gpus},
+                        {"ranks_per_node", std::min<std::uint64_t>(ranks, node.cpus)}};
+    if (gpus > 0 && gpus % std::min<std::uint64_t>(ranks, node.cpus) != 0)
+      job["resources"]["ranks_per_node"] = 1;
+    if (dice.chance(300)) job["time_limit"] = std::to_string(dice.between(5, 40)) + "s";
+    if (dice.chance(300)) job["preemptible"] = true;
+    for (std::uint64_t earlier = 0; earlier < i; ++earlier) {
+      if (!dice.chance(300)) continue;
+      const std::string need = "j" + std::to_string(earlier);
+      job["needs"].push_back(need);
+      if (dice.chance(300)) job["on"][need] = dice.chance(500) ? "failure" : "always";
+    }
+    graph["jobs"]["j" + std::to_string(i)] = job;
+  }
+  return graph.dump();
+}
+
+}  // namespace paddock::simulation

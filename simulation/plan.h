@@ -1,0 +1,93 @@
+// simulation/plan.h – what a seed draws before anything happens: the cluster, the load, how often what fails.
+// Threads: values.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/random.h"
+#include "base/time.h"
+
+namespace paddock::simulation {
+
+// One stream of draws for all of a simulation: it has one thread, so their order is the seed's.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : draws_(seed, 0, Purpose::kSimulation) {}
+  std::uint64_t below(std::uint64_t n) { return draws_.below(n); }
+  std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + below(high - low + 1); }
+  Millis ms(std::uint64_t low, std::uint64_t high) {
+    return Millis(static_cast<std::int64_t>(between(low, high)));
+  }
+  bool chance(std::uint64_t permille) { return below(1'000) < permille; }
+  std::uint64_t u64() { return draws_.u64(); }
+
+ private:
+  Draws draws_;
+};
+
+struct NodePlan {
+  std::uint32_t cpus = 1;
+  std::uint32_t gpus = 0;
+  std::int64_t clock_permille = 1'000;  // how fast its clock goes
+};
+
+struct Plan {
+  std::vector<NodePlan> nodes;
+  std::uint32_t graphs = 1;
+  Millis lease{};
+  Millis faults_for{};  // how long phase 1 takes
+  std::uint64_t snapshot_events = 1;
+  Millis keep_ended{};
+
+  // Of each message, in permille.
+  std::uint64_t lost = 0;
+  std::uint64_t doubled = 0;
+  std::uint64_t late = 0;  // by up to twice the lease: so also out of order
+  // Mean times between faults of one kind; 0: it does not happen.
+  Millis crash_of_coordinator{};
+  Millis crash_of_worker{};
+  Millis pause_of_coordinator{};
+  Millis pause_of_worker{};
+  Millis partition{};
+  Millis full_disk{};
+  // Of each rank, in permille.
+  std::uint64_t fails = 0;
+  std::uint64_t hangs = 0;
+  std::uint64_t deaf = 0;  // to SIGTERM
+};
+
+inline Plan draw_plan(Dice& dice) {
+  Plan plan;
+  plan.nodes.resize(dice.between(1, 5));
+  for (NodePlan& node : plan.nodes) {
+    node.cpus = static_cast<std::uint32_t>(dice.between(2, 6));
+    node.gpus = static_cast<std::uint32_t>(dice.below(4));
+    node.clock_permille = static_cast<std::int64_t>(dice.between(985, 1'015));
+  }
+  plan.graphs = static_cast<std::uint32_t>(dice.between(1, 6));
+  plan.lease = dice.ms(3'000, 12'000);
+  plan.faults_for = dice.ms(20'000, 90'000);
+  plan.snapshot_events = dice.chance(500) ? dice.between(1, 50) : 100'000;
+  plan.keep_ended = dice.chance(300) ? dice.ms(1'000, 20'000) : std::chrono::hours(1);
+  // Each kind of fault is absent in half of the seeds: one that is everywhere hides what the others would show.
+  const auto rate = [&](std::uint64_t most) { return dice.chance(500) ? dice.below(most + 1) : 0; };
+  const auto every = [&](std::uint64_t least, std::uint64_t most) {
+    return dice.chance(500) ? dice.ms(least, most) : Millis(0);
+  };
+  plan.lost = rate(200);
+  plan.doubled = rate(200);
+  plan.late = rate(100);
+  plan.crash_of_coordinator = every(3'000, 60'000);
+  plan.crash_of_worker = every(3'000, 60'000);
+  plan.pause_of_coordinator = every(5'000, 60'000);
+  plan.pause_of_worker = every(5'000, 60'000);
+  plan.partition = every(5'000, 60'000);
+  plan.full_disk = every(10'000, 60'000);
+  plan.fails = rate(300);
+  plan.hangs = rate(100);
+  plan.deaf = rate(300);
+  return plan;
+}
+
+}  // namespace paddock::simulation

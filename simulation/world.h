@@ -1,0 +1,33 @@
+// simulation/world.h – what everybody in a simulation shares. Threads: one owner.
+#pragma once
+
+#include "simulation/checks/nothing_lost.h"
+#include "simulation/checks/one_owner.h"
+#include "simulation/checks/right_ends.h"
+#include "simulation/network.h"
+#include "simulation/plan.h"
+#include "simulation/timeline.h"
+#include "simulation/trace.h"
+
+namespace paddock::simulation {
+
+inline const char* const kCoordinator = "coordinator";
+
+struct World {
+  World(std::uint64_t seed, std::ostream* to)
+      : dice(seed), plan(draw_plan(dice)), trace(time, to), network(time, dice, trace, plan) {}
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  Dice dice;
+  const Plan plan;
+  Timeline time;
+  Trace trace;
+  Network network;
+  OneOwner one_owner{trace};
+  RightEnds right_ends{trace};
+  NothingLost nothing_lost{trace};
+  bool is_calm = false;  // phase 2: nothing fails any more
+};
+
+}  // namespace paddock::simulation
