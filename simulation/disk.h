@@ -34,8 +34,8 @@ class Disk final : public storage::Tables {
   static void apply(Rows& rows, const storage::Batch& batch);
 
   Dice& dice_;
-  Rows rows_;                           // as programs see it
-  Rows synced_;                         // as a crash leaves it at the least
+  Rows rows_;                            // as programs see it
+  Rows synced_;                          // as a crash leaves it at the least
   std::deque<storage::Batch> unsynced_;  // what lies between
   bool is_full_ = false;
   bool dies_ = false;

@@ -19,7 +19,8 @@ void Head::start() {
   disk_.fill(disk_.is_full() && !world_.is_calm);
   auto opened = coordinator::Coordinator::open(options_, {*this, disk_, *this, *this, *this, *this}, log_);
   if (!opened) {
-    if (!disk_.is_full()) return world_.trace.violated("the coordinator does not start: " + opened.error().message);
+    if (!disk_.is_full())
+      return world_.trace.violated("the coordinator does not start: " + opened.error().message);
     disk_.crash();
     world_.time.after(Millis(1'000), [this] { start(); });
     return;

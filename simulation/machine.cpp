@@ -178,8 +178,8 @@ void Machine::work(const RankKey& key, std::uint64_t life) {
       return work(key, life);
     }
     if (key.rank.value == 0 && rank->exit_code == 0)
-      feed(worker::RankSaid{
-          key, worker::Artifact{"out", "/store/" + std::to_string(key.fence.value), "hash"}});
+      feed(worker::RankSaid{key,
+                            worker::Artifact{"out", "/store/" + std::to_string(key.fence.value), "hash"}});
     if (Rank* const still = find(key, life)) end(key, still->exit_code, 0);
   });
 }
@@ -196,8 +196,7 @@ void Machine::end(const RankKey& key, std::int32_t exit_code, std::int32_t signa
 }
 
 void Machine::stop_running(Rank& rank) {
-  if (std::exchange(rank.is_running, false))
-    world_.one_owner.ended(name(), rank.job, rank.fence, rank.gpus);
+  if (std::exchange(rank.is_running, false)) world_.one_owner.ended(name(), rank.job, rank.fence, rank.gpus);
 }
 
 Machine::Rank* Machine::find(const RankKey& key, std::uint64_t life) {
@@ -208,8 +207,7 @@ Machine::Rank* Machine::find(const RankKey& key, std::uint64_t life) {
 void Machine::carry_out(const worker::TerminateRank& effect) {
   const auto found = ranks_.find(effect.key);
   if (found == ranks_.end()) return;
-  if (found->second.is_deaf || found->second.is_hung)
-    return world_.trace.probe("rank does not hear SIGTERM");
+  if (found->second.is_deaf || found->second.is_hung) return world_.trace.probe("rank does not hear SIGTERM");
   world_.time.after(world_.dice.ms(10, 1'500), [this, key = effect.key, life = found->second.life] {
     const Rank* const rank = find(key, life);
     if (rank == nullptr) return;

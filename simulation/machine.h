@@ -45,7 +45,7 @@ class Machine {
     RankId rank;
     std::vector<std::string> gpus;
     bool is_running = false;
-    bool is_deaf = false;   // to SIGTERM
+    bool is_deaf = false;  // to SIGTERM
     bool is_hung = false;
     std::int64_t steps_left = 0;
     std::int64_t step = 0;

@@ -134,9 +134,7 @@ class Simulation {
   }
 
   // Connections. Each has a number; its peer is "name#number". With a process at either end it dies.
-  wire::Peer peer_of(const std::string& name) {
-    return name + "#" + std::to_string(connections_[name]);
-  }
+  wire::Peer peer_of(const std::string& name) { return name + "#" + std::to_string(connections_[name]); }
   void cut(const std::string& name) { ++connections_[name]; }
   void reconnect_all() {
     for (Machine& machine : machines_) {

@@ -14,10 +14,10 @@ namespace paddock::simulation {
 
 struct Outcome {
   std::uint64_t seed = 0;
-  std::uint64_t hash = 0;                // of the whole history: the same seed has the same
-  std::uint64_t events = 0;              // lines of it
-  std::vector<std::string> violations;   // empty is good
-  std::set<std::string> probes;          // which rare things have happened
+  std::uint64_t hash = 0;               // of the whole history: the same seed has the same
+  std::uint64_t events = 0;             // lines of it
+  std::vector<std::string> violations;  // empty is good
+  std::set<std::string> probes;         // which rare things have happened
 };
 
 // `events`: where the history is printed; nullptr: nowhere.

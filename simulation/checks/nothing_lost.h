@@ -32,14 +32,16 @@ class NothingLost {
         scheduler::Cluster past;
         const auto found = coordinator::Archive(tables).find(id, past);
         if (!found || !*found) {
-          trace_.violated("nothing lost: graph " + std::to_string(id.value) + ", which was accepted, is unknown");
+          trace_.violated("nothing lost: graph " + std::to_string(id.value) +
+                          ", which was accepted, is unknown");
         } else {
           trace_.probe("graph archived");
         }
         archived_.insert(id);
       } else if (cancelled_.contains(id) && !graph->cancelled &&
                  graph->state == scheduler::GraphState::kActive) {
-        trace_.violated("nothing lost: graph " + std::to_string(id.value) + " goes on, though it was cancelled");
+        trace_.violated("nothing lost: graph " + std::to_string(id.value) +
+                        " goes on, though it was cancelled");
         cancelled_.erase(id);
       }
     }
