@@ -1,33 +1,43 @@
 #include "jobs/process_group.h"
 
+#include <iostream>
 #include <numeric>
 #include <stdexcept>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "jobs/nccl_backend.h"
+
 namespace paddock::jobs {
 namespace {
 
-class GlooCollective final : public model::Collective {
+c10::intrusive_ptr<c10d::Backend> gloo_backend(const c10::intrusive_ptr<c10d::Store>& store,
+                                               const RankEnvironment& environment,
+                                               std::chrono::milliseconds timeout) {
+  const auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+  // On one machine the loopback; else the interface that this host's own name leads to.
+  const bool is_local =
+      environment.master_address == "127.0.0.1" || environment.master_address == "localhost";
+  options->devices.push_back(is_local ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                                      : c10d::ProcessGroupGloo::createDefaultDevice());
+  options->threads = 1;
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, static_cast<int>(environment.rank),
+                                                     static_cast<int>(environment.world), options);
+}
+
+// Tensors on the CPU go over Gloo, those on a GPU over NCCL; where that is missing, over the CPU.
+class C10dRanks final : public model::Collective {
  public:
-  GlooCollective(const RankEnvironment& environment, std::chrono::milliseconds timeout)
+  C10dRanks(const RankEnvironment& environment, std::chrono::milliseconds timeout)
       : rank_(environment.rank), world_(environment.world), timeout_(timeout) {
     c10d::TCPStoreOptions options;
     options.port = environment.master_port;
     options.isServer = rank_ == 0;
     options.numWorkers = static_cast<std::size_t>(world_);
     options.timeout = timeout;
-    const auto store = c10::make_intrusive<c10d::TCPStore>(environment.master_address, options);
-    const auto gloo = c10d::ProcessGroupGloo::Options::create(timeout);
-    // On one machine the loopback; else the interface that this host's own name leads to.
-    const bool is_local =
-        environment.master_address == "127.0.0.1" || environment.master_address == "localhost";
-    gloo->devices.push_back(is_local ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                     : c10d::ProcessGroupGloo::createDefaultDevice());
-    gloo->threads = 1;
-    group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store, static_cast<int>(rank_),
-                                                         static_cast<int>(world_), gloo);
+    store_ = c10::make_intrusive<c10d::TCPStore>(environment.master_address, options);
+    gloo_ = gloo_backend(store_, environment, timeout);
   }
 
   std::int64_t rank() const override { return rank_; }
@@ -37,50 +47,74 @@ class GlooCollective final : public model::Collective {
   void all_reduce_max(torch::Tensor& tensor) override { all_reduce(tensor, c10d::ReduceOp::MAX); }
 
   torch::Tensor all_gather(const torch::Tensor& tensor) override {
-    std::vector<torch::Tensor> inputs{tensor.cpu().contiguous()};
+    std::vector<torch::Tensor> inputs{carried(tensor)};
     std::vector<std::vector<torch::Tensor>> outputs(1);
     for (std::int64_t i = 0; i < world_; ++i) outputs[0].push_back(torch::empty_like(inputs[0]));
     c10d::AllgatherOptions options;
     options.timeout = timeout_;
-    wait(group_->allgather(outputs, inputs, options), "all-gather");
+    wait(backend_of(inputs[0]).allgather(outputs, inputs, options), "all-gather");
     return torch::stack(outputs[0]).to(tensor.device());
   }
 
   torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>& sent_sizes,
                            const std::vector<std::int64_t>& received_sizes) override {
-    auto input = sent.cpu().contiguous();
+    auto input = carried(sent);
     auto output = torch::empty(
         {std::accumulate(received_sizes.begin(), received_sizes.end(), std::int64_t{0})}, input.options());
     auto input_sizes = sent_sizes, output_sizes = received_sizes;
     c10d::AllToAllOptions options;
     options.timeout = timeout_;
-    wait(group_->alltoall_base(output, input, output_sizes, input_sizes, options), "all-to-all");
+    wait(backend_of(input).alltoall_base(output, input, output_sizes, input_sizes, options), "all-to-all");
     return output.to(sent.device());
   }
 
   void broadcast(torch::Tensor& tensor, std::int64_t root) override {
-    std::vector<torch::Tensor> carried{tensor.cpu()};
+    std::vector<torch::Tensor> tensors{carried(tensor)};
     c10d::BroadcastOptions options;
     options.rootRank = root;
     options.timeout = timeout_;
-    wait(group_->broadcast(carried, options), "broadcast");
-    if (!tensor.device().is_cpu()) tensor.copy_(carried[0]);
+    wait(backend_of(tensors[0]).broadcast(tensors, options), "broadcast");
+    if (!tensor.is_same(tensors[0])) tensor.copy_(tensors[0]);
   }
 
   void barrier() override {
     c10d::BarrierOptions options;
     options.timeout = timeout_;
-    wait(group_->barrier(options), "barrier");
+    wait(gloo_->barrier(options), "barrier");
   }
 
  private:
   void all_reduce(torch::Tensor& tensor, c10d::ReduceOp::RedOpType operation) {
-    std::vector<torch::Tensor> carried{tensor.cpu()};
+    std::vector<torch::Tensor> tensors{carried(tensor)};
     c10d::AllreduceOptions options;
     options.reduceOp = operation;
     options.timeout = timeout_;
-    wait(group_->allreduce(carried, options), "all-reduce");
-    if (!tensor.device().is_cpu()) tensor.copy_(carried[0]);
+    wait(backend_of(tensors[0]).allreduce(tensors, options), "all-reduce");
+    if (!tensor.is_same(tensors[0])) tensor.copy_(tensors[0]);
+  }
+
+  // The tensor itself, contiguous, where a backend takes it; else a copy on the CPU.
+  torch::Tensor carried(const torch::Tensor& tensor) {
+    if (tensor.device().is_cpu() || has_nccl()) return tensor.contiguous();
+    return tensor.cpu().contiguous();
+  }
+
+  c10d::Backend& backend_of(const torch::Tensor& tensor) {
+    return tensor.device().is_cpu() ? *gloo_ : *nccl_;
+  }
+
+  // Asked for when the first tensor on a GPU comes, which is at the same operation on all ranks.
+  bool has_nccl() {
+    if (nccl_ || is_nccl_missing_) return !is_nccl_missing_;
+    const NcclLibrary& library = nccl_library();
+    is_nccl_missing_ = library.backend == nullptr;
+    if (is_nccl_missing_)
+      std::cerr << "tensors of GPUs go to the other ranks over the CPU, which is slow: " << library.problem
+                << '\n';
+    else
+      library.backend(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), static_cast<int>(rank_),
+                      static_cast<int>(world_), timeout_, nccl_);
+    return !is_nccl_missing_;
   }
 
   void wait(const c10::intrusive_ptr<c10d::Work>& work, const char* operation) {
@@ -98,7 +132,9 @@ class GlooCollective final : public model::Collective {
   const std::int64_t rank_, world_;
   const std::chrono::milliseconds timeout_;
   std::chrono::duration<double> waited_{};
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::intrusive_ptr<c10d::Backend> gloo_, nccl_;
+  bool is_nccl_missing_ = false;
 };
 
 }  // namespace
@@ -106,8 +142,13 @@ class GlooCollective final : public model::Collective {
 std::unique_ptr<model::Collective> join_process_group(const RankEnvironment& environment,
                                                       std::chrono::milliseconds timeout) {
   if (environment.world == 1) return std::make_unique<model::OneRank>();
+  return connect_ranks(environment, timeout);
+}
+
+std::unique_ptr<model::Collective> connect_ranks(const RankEnvironment& environment,
+                                                 std::chrono::milliseconds timeout) {
   try {
-    return std::make_unique<GlooCollective>(environment, timeout);
+    return std::make_unique<C10dRanks>(environment, timeout);
   } catch (const std::exception& error) {
     const std::string text = error.what();
     throw std::runtime_error("rank " + std::to_string(environment.rank) + " could not meet the others at " +

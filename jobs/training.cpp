@@ -64,7 +64,7 @@ data::Splits open_splits(storage::Disk& disk, const TrainingPlan& plan, const fs
 nlohmann::json identity_of(nlohmann::json options) {
   if (options.contains("run")) {
     for (const char* key : {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
-                            "loader_threads", "cache_megabytes"})
+                            "activation_checkpointing", "loader_threads", "cache_megabytes"})
       options["run"].erase(key);
   }
   return options;
@@ -102,6 +102,7 @@ class Training {
       model::load_weights(frozen_teacher_->parameters(), std::exchange(plan_.frozen_weights, {}));
     }
     if (!plan_.initial_weights.empty()) state_.pupil.begin_from(std::exchange(plan_.initial_weights, {}));
+    state_.pupil.student.backbone.set_activation_checkpointing(plan_.run.activation_checkpointing);
     compute_ = choose_compute_type(plan_.run.precision, device_);
   }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <functional>
 #include <type_traits>
+#include <utility>
 
 #include "model/kernels/attention.h"
 #include "model/kernels/normalization.h"
@@ -267,31 +268,45 @@ class FusedBlocks : public Blocks {
 
   torch::Tensor forward(torch::Tensor x) override {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      BlockState state{fold(blocks_[i]), {}, {}};
-      attention_branch(x, state, rows_of(i, 0), is_picking(i));
-      feed_forward_branch(x, state, rows_of(i, 1));
-      if (is_training_) states_.push_back(std::move(state));
+      if (is_training_ && run_.is_recomputing) inputs_.push_back(x.clone());
+      BlockState state = run_block(i, x);
+      if (is_training_ && !run_.is_recomputing) states_.push_back(std::move(state));
     }
     return x;
   }
 
   torch::Tensor backward(torch::Tensor gradient, std::vector<BlockWeights>& weight_gradients) override {
     for (std::size_t i = blocks_.size(); i-- > 0;) {
-      BlockState state = std::move(states_[i]);
-      states_[i] = {};
+      BlockState state = take_state(i);
       FoldedBlock folded;
       feed_forward_backward(gradient, state, rows_of(i, 1), folded);
       attention_backward(gradient, state, rows_of(i, 0), is_picking(i), folded);
       weight_gradients.push_back(unfold_gradients(blocks_[i], state.folded, folded));
     }
     states_.clear();
+    inputs_.clear();
     return gradient;
   }
 
-  bool has_states() const override { return states_.size() == blocks_.size(); }
+  bool has_states() const override { return states_.size() + inputs_.size() == blocks_.size(); }
 
  private:
   static constexpr auto kType = kScalarType<T>;
+
+  // x becomes the block's output.
+  BlockState run_block(std::size_t i, torch::Tensor& x) {
+    BlockState state{fold(blocks_[i]), {}, {}};
+    attention_branch(x, state, rows_of(i, 0), is_picking(i));
+    feed_forward_branch(x, state, rows_of(i, 1));
+    return state;
+  }
+
+  // What block i's backward pass needs, kept or made again; it is kept no longer.
+  BlockState take_state(std::size_t i) {
+    if (!run_.is_recomputing) return std::exchange(states_[i], {});
+    torch::Tensor x = std::exchange(inputs_[i], {});
+    return run_block(i, x);
+  }
 
   bool is_picking(std::size_t block) const { return run_.picked_P.defined() && block + 1 == blocks_.size(); }
 
@@ -415,7 +430,9 @@ class FusedBlocks : public Blocks {
   const std::vector<BlockWeights> blocks_;
   const BlockRun run_;
   const bool is_training_;
-  std::vector<BlockState> states_;  // what the backward pass needs
+  // What the backward pass needs of each block, or its input [R, D] to make that from.
+  std::vector<BlockState> states_;
+  std::vector<torch::Tensor> inputs_;
 };
 
 std::unique_ptr<Blocks> make_blocks(const std::vector<BlockWeights>& blocks, const BlockRun& run,

@@ -47,6 +47,9 @@ struct BlockRun {
       picked_P;  // int64: rows that are wanted of the last block, which skips the others past keys and values;
                  // undefined: all. Not together with `kept`.
   torch::ScalarType compute = torch::kFloat32;  // of what products read and write: or kBFloat16
+  // The backward pass makes what it needs of a block again from the block's input, which alone is kept: the same bits for less
+  // memory and a second forward pass.
+  bool is_recomputing = false;
 };
 
 // x_RD through `blocks`: [R, D], or [P, D] with picked rows. Differentiable in x and all weights.

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "model/recomputed.h"
+
 namespace paddock::model {
 namespace {
 
@@ -20,6 +22,12 @@ torch::Tensor layer_norm(const torch::Tensor& x, const torch::Tensor& weight, co
   if (!x.device().is_cpu() || !at::GradMode::is_enabled())
     return torch::layer_norm(x, {x.size(-1)}, weight, bias, epsilon);
   return torch::layer_norm(x, {x.size(-1)}, {}, {}, epsilon) * weight + bias;
+}
+
+// A branch as it is added to the residual stream.
+torch::Tensor scaled(const torch::Tensor& branch, const torch::Tensor& gain) {
+  const auto wide = branch.to(torch::kFloat32);
+  return gain.defined() ? wide * gain : wide;
 }
 
 // Rows of a group's tokens at the given samples: sample · T + 0 … T − 1, from the group's first row.
@@ -280,10 +288,6 @@ torch::Tensor VisionTransformer::feed_forward(const Block& block, const torch::T
 torch::Tensor VisionTransformer::run_block(std::size_t index, torch::Tensor x, const Layout& layout,
                                            const KeptSamples& kept) const {
   const Block& block = blocks_[index];
-  const auto scaled = [](const torch::Tensor& branch, const torch::Tensor& gain) {
-    const auto wide = branch.to(torch::kFloat32);
-    return gain.defined() ? wide * gain : wide;
-  };
   if (!kept || options_.drop_path <= 0) {
     x = x + scaled(attention_branch(block, x, layout), block.ls1);
     return x + scaled(feed_forward(block, x), block.ls2);
@@ -322,26 +326,36 @@ BranchRows VisionTransformer::branch_rows(std::size_t block, int branch, const L
 torch::Tensor VisionTransformer::run_last_block_picked(torch::Tensor x, const Layout& layout,
                                                        const torch::Tensor& rows) const {
   const Block& block = blocks_.back();
-  const auto scaled = [](const torch::Tensor& branch, const torch::Tensor& gain) {
-    const auto wide = branch.to(torch::kFloat32);
-    return gain.defined() ? wide * gain : wide;
-  };
   const auto attended =
       attend(block, norm(x, block.norm1_weight, block.norm1_bias), layout).index_select(0, rows);
   x = x.index_select(0, rows) + scaled(linear(attended, block.proj_weight, block.proj_bias), block.ls1);
   return x + scaled(feed_forward(block, x), block.ls2);
 }
 
+torch::Tensor VisionTransformer::run_plain_blocks(torch::Tensor x, std::size_t begin, std::size_t end,
+                                                  const Layout& layout, const KeptSamples& kept,
+                                                  const torch::Tensor& picked) const {
+  for (std::size_t i = begin; i < end; ++i) {
+    const auto block = [this, i, layout, kept,
+                        picked = i + 1 == end ? picked : torch::Tensor()](const torch::Tensor& input) {
+      return picked.defined() ? run_last_block_picked(input, layout, picked)
+                              : run_block(i, input, layout, kept);
+    };
+    x = is_checkpointing_ ? recomputed(block, x, tensors_of(blocks_[i])) : block(x);
+  }
+  return x;
+}
+
 torch::Tensor VisionTransformer::run_blocks(torch::Tensor x, std::size_t begin, std::size_t end,
                                             const Layout& layout, const KeptSamples& kept,
                                             const torch::Tensor& picked) const {
   const bool is_dropping = kept && options_.drop_path > 0;
-  const bool is_picking_early = picked.defined() && !is_dropping;
+  const torch::Tensor picked_early = is_dropping ? torch::Tensor() : picked;
   if (is_fused_ && x.device().is_cpu()) {
-    BlockRun run{layout, options_.heads, options_.norm_epsilon, Activation::kGelu, {}, {}, compute_};
+    BlockRun run{layout,       options_.heads, options_.norm_epsilon, Activation::kGelu, {},
+                 picked_early, compute_,       is_checkpointing_};
     if (options_.activation == "quick_gelu") run.activation = Activation::kQuickGelu;
     if (options_.ffn == "swiglu") run.activation = Activation::kSwiGlu;
-    if (is_picking_early) run.picked_P = picked;
     for (std::size_t i = begin; i < end && is_dropping; ++i)
       run.kept.push_back(
           {branch_rows(i, 0, layout, kept, x.device()), branch_rows(i, 1, layout, kept, x.device())});
@@ -349,8 +363,7 @@ torch::Tensor VisionTransformer::run_blocks(torch::Tensor x, std::size_t begin, 
     x = run_fused_blocks(
         x, {first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end)}, run);
   } else {
-    for (std::size_t i = begin; i + (is_picking_early ? 1 : 0) < end; ++i) x = run_block(i, x, layout, kept);
-    if (is_picking_early) x = run_last_block_picked(x, layout, picked);
+    x = run_plain_blocks(x, begin, end, layout, kept, picked_early);
   }
   return picked.defined() && is_dropping ? x.index_select(0, picked) : x;
 }

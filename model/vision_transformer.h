@@ -101,6 +101,9 @@ class VisionTransformer {
   void set_compute_type(torch::ScalarType type) { compute_ = type; }  // kFloat32 or kBFloat16
   // Whether blocks run in the fast form where there is one (fused_blocks.h: on the CPU); so it is at first.
   void set_fused(bool is_fused) { is_fused_ = is_fused; }
+  // Activation checkpointing: of each block only its input is kept for the backward pass, which runs the block again. The same
+  // bits; not so at first.
+  void set_activation_checkpointing(bool is_checkpointing) { is_checkpointing_ = is_checkpointing; }
   // What is done with images whose sides the patch does not divide; at first they are refused.
   void set_side_policy(SidePolicy policy) { side_policy_ = policy; }
   SidePolicy side_policy() const { return side_policy_; }
@@ -152,6 +155,9 @@ class VisionTransformer {
                          torch::Device device) const;
   torch::Tensor run_block(std::size_t index, torch::Tensor x, const Layout& layout,
                           const KeptSamples& kept) const;
+  // In LibTorch's operations, on any device.
+  torch::Tensor run_plain_blocks(torch::Tensor x, std::size_t begin, std::size_t end, const Layout& layout,
+                                 const KeptSamples& kept, const torch::Tensor& picked) const;
   torch::Tensor run_last_block_picked(torch::Tensor x, const Layout& layout, const torch::Tensor& rows) const;
   torch::Tensor final_norm(const torch::Tensor& x) const;
   // Tokens before the patches.
@@ -163,6 +169,7 @@ class VisionTransformer {
   const VisionTransformerOptions options_;
   torch::ScalarType compute_ = torch::kFloat32;
   bool is_fused_ = true;
+  bool is_checkpointing_ = false;
   SidePolicy side_policy_ = SidePolicy::kRefuse;
   torch::Tensor cls_token_, pos_embed_, register_tokens_, mask_token_, patch_weight_, patch_bias_;
   torch::Tensor pre_norm_weight_, pre_norm_bias_;

@@ -207,6 +207,9 @@ OptionTable<RunSpec> run_table() {
                 "steps between looks at targets and features for collapse; 0: never")
       .optional("hang_seconds", &RunSpec::hang_seconds, Between{0, 1'000'000},
                 "that one phase of a step may take before the rank is ended; 0: any")
+      .optional("activation_checkpointing", &RunSpec::activation_checkpointing,
+                "keep each block's input alone for the backward pass and run the block again there: the same "
+                "bits, less memory, about a fifth slower")
       .optional("loader_threads", &RunSpec::loader_threads, Between{0, 256}, "that make views, a rank")
       .optional("cache_megabytes", &RunSpec::cache_megabytes, Between{0, 1'000'000},
                 "decoded pictures in memory, a rank");

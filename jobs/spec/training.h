@@ -94,11 +94,13 @@ struct RunSpec {
   std::int64_t keep_checkpoints = 3;
   std::int64_t keep_every =
       0;  // steps: checkpoints at multiples stay for good; 0: none. The best always stays
-  std::int64_t heldout_every = 1'250;    // steps between losses on the test split; 0: never
-  std::int64_t heldout_batches = 4;      // of the test split, at most
-  std::int64_t knn_every = 1'250;        // steps between k-NN of held-out pictures that have labels; 0: never
-  std::int64_t health_every = 50;        // steps between looks at targets and features for collapse; 0: never
-  std::int64_t hang_seconds = 600;       // for one phase of a step, then the rank is ended; 0: never
+  std::int64_t heldout_every = 1'250;  // steps between losses on the test split; 0: never
+  std::int64_t heldout_batches = 4;    // of the test split, at most
+  std::int64_t knn_every = 1'250;      // steps between k-NN of held-out pictures that have labels; 0: never
+  std::int64_t health_every = 50;      // steps between looks at targets and features for collapse; 0: never
+  std::int64_t hang_seconds = 600;     // for one phase of a step, then the rank is ended; 0: never
+  // Keep each block's input alone for the backward pass and run the block again there: the same bits, less memory, slower.
+  bool activation_checkpointing = false;
   std::int64_t loader_threads = 1;       // a rank; changes nothing but speed
   std::int64_t cache_megabytes = 1'024;  // decoded pictures kept in memory, a rank
 };

@@ -23,7 +23,7 @@ double block_bytes(const BackboneSpec& backbone, double value, bool is_fused) {
              hidden = static_cast<double>(feed_forward_width(backbone));
   const double inner = backbone.ffn == "swiglu" ? 2 * hidden : hidden;
   // Normed twice; queries, keys, values; attended; what the activation is given.
-  if (is_fused) return (6 * width + inner) * kFloat * (1 - backbone.drop_path);
+  if (is_fused) return (6 * width + inner) * value * (1 - backbone.drop_path);
   const double inputs = 2 * width * kFloat;  // of both norms
   const double outputs =
       backbone.layerscale > 0 ? 2 * width * kFloat : 0;  // of both branches, before their gains
@@ -46,12 +46,17 @@ double activation_bytes(const TrainingRun& run, double value) {
   const auto patches = static_cast<double>(2 * patches_of(backbone, run.crops.global_size) +
                                            locals * patches_of(backbone, run.crops.local_size));
   const auto pixels = static_cast<double>(backbone.channels * backbone.patch_size * backbone.patch_size);
-  double bytes =
-      static_cast<double>(run.student_tokens() * backbone.depth) * block_bytes(backbone, value, run.is_fused);
-  bytes += patches * pixels * value;
-  if (!run.teacher) return bytes;
-  return bytes + head_bytes(run.student.dino_head, static_cast<double>(2 + locals), value) +
-         head_bytes(run.student.patch_head(), run.patches_looked_at(), value);
+  const auto tokens = static_cast<double>(run.student_tokens()), blocks = static_cast<double>(backbone.depth);
+  const double block = tokens * block_bytes(backbone, value, run.is_fused);
+  const double heads = run.teacher
+                           ? head_bytes(run.student.dino_head, static_cast<double>(2 + locals), value) +
+                                 head_bytes(run.student.patch_head(), run.patches_looked_at(), value)
+                           : 0;
+  const double embedding = patches * pixels * value;
+  if (!run.is_checkpointing) return embedding + blocks * block + heads;
+  // The heads' part is gone before the first block is made again.
+  const double inputs = tokens * blocks * static_cast<double>(backbone.embed_dim) * kFloat;
+  return embedding + inputs + std::max(heads, block);
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ TrainingRun common_run(const Options& options, const TrainingFacts& facts) {
   const RunSpec& how = options.run;
   run.is_bf16 =
       facts.is_bf16.value_or(how.precision == "bf16" || (how.precision == "auto" && how.device != "cpu"));
-  run.is_fused = !run.is_bf16 && how.device != "cuda";
+  run.is_fused = how.device == "cpu" || (how.device == "auto" && !run.is_bf16);
+  run.is_checkpointing = how.activation_checkpointing;
   return run;
 }
 

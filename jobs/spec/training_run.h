@@ -38,7 +38,8 @@ struct TrainingRun {
   bool begins_from_weights = false;
   std::int64_t ranks = 1;
   bool is_bf16 = true;
-  bool is_fused = false;  // by model/fused_blocks.h, which keeps less: in float32 on a CPU
+  bool is_fused = false;          // by model/fused_blocks.h, which keeps less: on a CPU
+  bool is_checkpointing = false;  // of each block its input is kept, the rest made again
   std::optional<std::int64_t> dataset_pictures;
 
   std::int64_t pictures_a_shard() const { return batch_size / shards; }

@@ -101,6 +101,16 @@ TEST_F(TrainingTest, KilledAfterAnyStepAndResumedEndsInTheSameBits) {
   EXPECT_TRUE(outcome(often) == wanted);
 }
 
+TEST_F(TrainingTest, ActivationCheckpointingMayBeSwitchedAtAResumeAndChangesNoBit) {
+  auto options = tiny_options(data_);
+  run(tiny_plan(options), folder_.path() / "undisturbed");
+  const auto dir = folder_.path() / "switched";
+  run(tiny_plan(options), dir, 6);
+  options["run"]["activation_checkpointing"] = true;
+  run(tiny_plan(options), dir);
+  EXPECT_TRUE(outcome(dir) == outcome(folder_.path() / "undisturbed"));
+}
+
 TEST_F(TrainingTest, DinoAloneAndIbotAloneAreOneLineOfConfiguration) {
   const auto losses_with = [&](const char* weight) {
     auto options = tiny_options(data_);

@@ -112,6 +112,17 @@ TEST(TrainingSummary, WithoutFusedBlocksMoreIsKept) {
                    2 * 44 * 2 * (2 * 32 - 4 * 24) * 4);
 }
 
+TEST(TrainingSummary, ActivationCheckpointingKeepsInputsOfBlocksAndOneBlockOrTheHeads) {
+  Json with = tiny();
+  with["run"]["activation_checkpointing"] = true;
+  const auto activations = [&] {
+    return summarize_training("pretrain", with, {})->sizes->memory.activations;
+  };
+  EXPECT_DOUBLE_EQ(activations(), 2 * (44 * 2 * 8 * 4 + 44 * 80 * 4 + 40 * 48 * 4));
+  with["heads"]["dino"]["hidden"] = 4'000;  // 2 · 2 · 4,000 numbers a row, and 16 scores of 12 bytes
+  EXPECT_DOUBLE_EQ(activations(), 2 * (44 * 2 * 8 * 4 + 40 * 48 * 4 + 8.8 * (16'000 * 4 + 16 * 12)));
+}
+
 TEST(TrainingSummary, Bf16HalvesWhatProductsKeepAndAddsCopiesOfTheWeights) {
   TrainingFacts facts;
   facts.ranks = 2;

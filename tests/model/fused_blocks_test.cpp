@@ -1,91 +1,17 @@
 // The CPU's fast form of the blocks against LibTorch's operations: outputs, gradients of everything, any
 // number of threads.
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include <functional>
-
-#include "model/vision_transformer.h"
+#include "tests/model/block_cases.h"
 
 namespace paddock::model {
 namespace {
 
-struct Case {
-  std::string name;
-  std::function<void(VisionTransformerOptions&)> change;
-};
-
-void PrintTo(const Case& each, std::ostream* out) {
-  *out << each.name;
-}
-
-VisionTransformerOptions options_of(const Case& each) {
-  VisionTransformerOptions options;
-  options.image_height = options.image_width = 56;
-  options.patch_size = 8;
-  options.embed_dim = 96;
-  options.depth = 3;
-  options.heads = 3;
-  options.layerscale = .5;
-  each.change(options);
-  return options;
-}
-
-VisionTransformer network_of(const Case& each, bool is_fused) {
-  VisionTransformer network(options_of(each));
-  network.initialize(3);
-  for (auto& [name, tensor] : network.parameters()) {
-    const torch::NoGradGuard no_grad;
-    // Gains and biases as training leaves them: none is 1 or 0.
-    if (tensor.dim() == 1) torch::Tensor(tensor).add_(torch::randn(tensor.sizes()) * .2);
-    torch::Tensor(tensor).set_requires_grad(true);
-  }
-  network.set_fused(is_fused);
-  return network;
-}
-
-// Keeps the last samples, in falling order.
-std::vector<std::int64_t> last_samples(std::int64_t block, int branch, std::int64_t, std::int64_t batch,
-                                       std::int64_t kept) {
-  std::vector<std::int64_t> samples;
-  for (std::int64_t i = 0; i < kept; ++i) samples.push_back((batch - 1 - i + block + branch) % batch);
-  return samples;
-}
-
-struct Outcome {
-  std::vector<torch::Tensor> outputs;
-  NamedTensors gradients;
-};
-
-Outcome train(const VisionTransformer& network) {
-  torch::manual_seed(9);
-  const auto large = torch::randn({3, 3, 56, 56}), little = torch::randn({5, 3, 24, 24});
-  const auto masks = torch::rand({3, 49}).lt(.4);
-  const auto index = torch::tensor({0, 5, 48, 49, 100, 5}, torch::kInt64);
-  const KeptSamples kept = network.options().drop_path > 0 ? KeptSamples(last_samples) : KeptSamples();
-  const auto features = network.forward_picked({{large, masks}, {little, {}}}, index, kept);
-  Outcome outcome;
-  outcome.outputs = {features.cls_BD[0], features.cls_BD[1], features.patches_MD};
-  auto loss = torch::zeros({});
-  for (const auto& output : outcome.outputs) loss = loss + (output * torch::randn(output.sizes())).sum();
-  loss.backward();
-  for (const auto& [name, tensor] : network.parameters()) {
-    if (tensor.grad().defined()) outcome.gradients.emplace_back(name, tensor.grad());
-  }
-  return outcome;
-}
-
-double relative_distance(const torch::Tensor& a, const torch::Tensor& b) {
-  return ((a - b).abs().max() / (b.abs().max() + 1e-20)).item<double>();
-}
-
 class FusedBlocks : public ::testing::TestWithParam<Case> {};
 
 TEST_P(FusedBlocks, GiveTheOutputsAndGradientsOfLibTorchsOperations) {
-  torch::manual_seed(1);
   const auto fused = network_of(GetParam(), true);
-  torch::manual_seed(1);
   const auto plain = network_of(GetParam(), false);
   const auto fast = train(fused), slow = train(plain);
   for (std::size_t i = 0; i < slow.outputs.size(); ++i)
@@ -113,7 +39,6 @@ double distance_to(const torch::Tensor& wanted, const torch::Tensor& given) {
 
 TEST_P(FusedBlocks, AreAsCloseToFloat32InBfloat16AsLibTorchsOperationsAre) {
   const auto outcome = [&](bool is_fused, torch::ScalarType type) {
-    torch::manual_seed(1);
     auto network = network_of(GetParam(), is_fused);
     network.set_compute_type(type);
     return train(network);
@@ -134,16 +59,13 @@ TEST_P(FusedBlocks, AreAsCloseToFloat32InBfloat16AsLibTorchsOperationsAre) {
 }
 
 void expect_same_bits_for_any_number_of_threads(const Case& each, torch::ScalarType type) {
-  const int before = at::get_num_threads();
   std::vector<Outcome> outcomes;
   for (const int threads : {1, 2, 3}) {
-    at::set_num_threads(threads);
-    torch::manual_seed(1);
+    const Threads guard(threads);
     auto network = network_of(each, true);
     network.set_compute_type(type);
     outcomes.push_back(train(network));
   }
-  at::set_num_threads(before);
   for (std::size_t other = 1; other < outcomes.size(); ++other) {
     for (std::size_t i = 0; i < outcomes[0].outputs.size(); ++i)
       EXPECT_TRUE(torch::equal(outcomes[0].outputs[i], outcomes[other].outputs[i])) << other << " " << i;

@@ -1,61 +1,13 @@
 // Blocks without gradients, from packed weights, against LibTorch's operations; and what their bits may not depend on.
-#include <ATen/Parallel.h>
+#include "model/packed_blocks.h"
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include <functional>
-
-#include "model/packed_blocks.h"
-#include "model/vision_transformer.h"
+#include "tests/model/block_cases.h"
 
 namespace paddock::model {
 namespace {
-
-struct Case {
-  std::string name;
-  std::function<void(VisionTransformerOptions&)> change;
-};
-
-void PrintTo(const Case& each, std::ostream* out) {
-  *out << each.name;
-}
-
-// Heads of 32, which both vector widths divide.
-VisionTransformer network_of(const Case& each, bool is_fused) {
-  VisionTransformerOptions options;
-  options.image_height = options.image_width = 56;
-  options.patch_size = 8;
-  options.embed_dim = 96;
-  options.depth = 3;
-  options.heads = 3;
-  options.layerscale = .5;
-  each.change(options);
-  VisionTransformer network(options);
-  network.initialize(3);
-  torch::manual_seed(1);
-  // Gains and biases as training leaves them: none is 1 or 0.
-  for (auto& [name, tensor] : network.parameters()) {
-    if (tensor.dim() == 1) torch::Tensor(tensor).add_(torch::randn(tensor.sizes()) * .2);
-  }
-  network.set_fused(is_fused);
-  return network;
-}
-
-double relative_distance(const torch::Tensor& a, const torch::Tensor& b) {
-  return ((a - b).abs().max() / (b.abs().max() + 1e-20)).item<double>();
-}
-
-// Sets the number of LibTorch's threads for a while.
-class Threads {
- public:
-  explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
-  ~Threads() { at::set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  const int before_;
-};
 
 BlockRun run_of(const VisionTransformerOptions& options) {
   BlockRun run;
