@@ -2,11 +2,29 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iostream>
+#include <stdexcept>
+#include <thread>
 
+#include "jobs/stop_request.h"
 #include "jobs/tensors.h"
 #include "jobs/value_or_throw.h"
 
 namespace paddock::jobs {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstPause{1'000}, kLongestPause{60'000}, kTick{200};
+
+// The disk said no in a way that may pass.
+struct DiskRefused : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+bool may_pass(Code code) {
+  return code == Code::kExhausted || code == Code::kUnavailable || code == Code::kDenied;
+}
+
+}  // namespace
 
 std::vector<std::int64_t> pinned_steps(const std::vector<storage::CheckpointInfo>& checkpoints,
                                        std::int64_t keep_every, const HeldoutLosses& losses) {
@@ -23,11 +41,14 @@ std::vector<std::int64_t> pinned_steps(const std::vector<storage::CheckpointInfo
 }
 
 CheckpointWriter::CheckpointWriter(const std::filesystem::path& run_dir, std::uint64_t fence,
-                                   const spec::RunSpec& run, ReportChannel& report)
+                                   const spec::RunSpec& run, ReportChannel& report,
+                                   CheckpointWriterHooks hooks)
     : run_dir_(run_dir),
       keep_(static_cast<std::size_t>(run.keep_checkpoints)),
       keep_every_(run.keep_every),
+      unsaved_max_(run.unsaved_seconds),
       report_(report),
+      hooks_(std::move(hooks)),
       fence_(fence) {
   if (fence == 0) {
     const auto owner = value_or_throw(storage::owner_of_run(disk_, run_dir_), "taking the run over");
@@ -41,16 +62,71 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::write(Snapshot snapshot, HeldoutLosses losses) {
-  finish();
-  pending_ =
-      std::async(std::launch::async, [this, snapshot = std::move(snapshot), losses = std::move(losses)] {
-        return write_now(snapshot, losses);
-      });
+  settle();
+  snapshot_ = std::make_shared<const Snapshot>(std::move(snapshot));
+  losses_ = std::move(losses);
+  start();
 }
 
-std::optional<storage::CheckpointInfo> CheckpointWriter::finish() {
-  if (pending_.valid()) newest_ = pending_.get();
+void CheckpointWriter::look() {
+  if (pending_.valid() && pending_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) settle();
+  if (is_refused() && !pending_.valid() && Clock::now() >= again_at_) start();
+}
+
+void CheckpointWriter::finish() {
+  settle();
+  snapshot_.reset();
+  refusal_.clear();
+}
+
+std::optional<storage::CheckpointInfo> CheckpointWriter::finish_for_good(
+    const std::function<void()>& on_waiting) {
+  for (settle(); is_refused(); look()) {
+    on_waiting();
+    if (is_stop_requested())
+      throw std::runtime_error("asked to stop before the disk took the final checkpoint: " + refusal_);
+    std::this_thread::sleep_for(kTick);  // room on a disk announces itself to nobody
+  }
   return newest_;
+}
+
+void CheckpointWriter::start() {
+  if (const auto why = hooks_.before(); !why.empty()) return refused(why);
+  pending_ = std::async(std::launch::async, [this, snapshot = snapshot_, losses = losses_] {
+    return write_now(*snapshot, losses);
+  });
+}
+
+void CheckpointWriter::settle() {
+  if (!pending_.valid()) return;
+  try {
+    newest_ = pending_.get();
+  } catch (const DiskRefused& error) {
+    return refused(error.what());
+  }
+  if (is_refused())
+    hooks_.tell(newest_->step,
+                "the disk takes checkpoints again, step " + std::to_string(newest_->step) + " is safe");
+  snapshot_.reset();
+  refusal_.clear();
+  durable_at_ = Clock::now();
+  pause_ = {};
+}
+
+void CheckpointWriter::refused(const std::string& why) {
+  const auto unsaved = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - durable_at_);
+  const std::string since = newest_ ? "step " + std::to_string(newest_->step) : "this attempt began";
+  if (unsaved >= unsaved_max_)
+    throw std::runtime_error("the disk has taken no checkpoint for " + std::to_string(unsaved.count()) +
+                             " s, since " + since + ": " + why);
+  if (why != refusal_)
+    hooks_.tell(snapshot_->step, "the checkpoint of step " + std::to_string(snapshot_->step) +
+                                     " could not be written and is tried again; training goes on for " +
+                                     std::to_string((unsaved_max_ - unsaved).count()) +
+                                     " s more without one since " + since + ": " + why);
+  refusal_ = why;
+  pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
+  again_at_ = Clock::now() + pause_;
 }
 
 storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {
@@ -63,13 +139,20 @@ storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, co
     for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
     content.files.emplace_back(file, std::move(bytes));
   }
-  const auto info =
-      value_or_throw(storage::write_checkpoint(disk_, run_dir_, content), "writing a checkpoint");
+  const auto written = storage::write_checkpoint(disk_, run_dir_, content);
+  if (!written && may_pass(written.error().code)) throw DiskRefused(written.error().message);
+  const auto info = value_or_throw(written, "writing a checkpoint");
   report_.checkpoint(info.step, info.path.string(), info.hash, info.bytes);
-  const auto whole = value_or_throw(storage::list_checkpoints(disk_, run_dir_), "listing checkpoints");
-  value_or_throw(storage::prune_checkpoints(disk_, run_dir_, keep_, pinned_steps(whole, keep_every_, losses)),
-                 "removing old checkpoints");
+  if (const auto removed = remove_old(losses); !removed)
+    std::cerr << "old checkpoints stay: " << removed.error().message << '\n';  // the next one tries again
   return info;
+}
+
+Result<void> CheckpointWriter::remove_old(const HeldoutLosses& losses) {
+  TRY_ASSIGN(const auto whole, storage::list_checkpoints(disk_, run_dir_), "listing checkpoints");
+  TRY(storage::prune_checkpoints(disk_, run_dir_, keep_, pinned_steps(whole, keep_every_, losses)),
+      "removing old checkpoints");
+  return {};
 }
 
 }  // namespace paddock::jobs

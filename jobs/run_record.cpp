@@ -33,7 +33,9 @@ RunRecord::RunRecord(const TrainingPlan& plan, const std::filesystem::path& dir,
       dir_(dir),
       fence_(environment.fence),
       report_(report),
-      writer_(dir, environment.fence, plan.run, report),
+      writer_(dir, environment.fence, plan.run, report,
+              {[this] { return sync_logs(); },
+               [this](std::int64_t step, const std::string& sentence) { event(step, sentence); }}),
       events_(dir / "events.jsonl", kEverything) {}
 
 void RunRecord::open_logs(std::int64_t step, bool is_new) {
@@ -81,6 +83,7 @@ void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, dou
                    {"images_per_s", static_cast<double>(plan_.batch_size) / seconds}});
   if (const auto sentence = watch_.judge_ranks(state.step, numbers.rank_seconds))
     event(state.step, *sentence);
+  writer_.look();
   const auto now = Clock::now();
   if (now - reported_ < kProgressInterval && state.step != plan_.schedule.steps) return;
   reported_ = now;
@@ -93,7 +96,10 @@ void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, dou
       {"rate", static_cast<double>(plan_.batch_size) / mean_seconds_},
       {"unit", "images/s"},
       {"seconds_left", mean_seconds_ * static_cast<double>(plan_.schedule.steps - state.step)}};
-  if (const auto health = watch_.state(); !health.empty()) progress["health"] = health;
+  if (writer_.is_refused())
+    progress["health"] = "the disk takes no checkpoint";
+  else if (const auto health = watch_.state(); !health.empty())
+    progress["health"] = health;
   report_.progress(progress);
 }
 
@@ -125,16 +131,22 @@ void RunRecord::event(std::int64_t step, const std::string& sentence) {
 }
 
 void RunRecord::save(Snapshot snapshot) {
-  for (auto* log : {&metrics_, &heldout_log_, &knn_log_, &health_log_}) (*log)->sync();
   writer_.write(std::move(snapshot), heldout_losses_);
+}
+
+std::string RunRecord::sync_logs() {
+  for (auto* log : {&metrics_, &heldout_log_, &knn_log_, &health_log_}) {
+    if (auto problem = (*log)->sync(); !problem.empty()) return problem;
+  }
+  return {};
 }
 
 void RunRecord::finish_writing() {
   writer_.finish();
 }
 
-void RunRecord::finish(std::int64_t step) {
-  auto info = writer_.finish();
+void RunRecord::finish(std::int64_t step, const std::function<void()>& on_waiting) {
+  auto info = writer_.finish_for_good(on_waiting);
   if (!info) {  // it was finished before: nothing was written this time
     storage::RealDisk disk;
     auto checkpoints = value_or_throw(storage::list_checkpoints(disk, dir_), "finding the final checkpoint");
@@ -143,6 +155,7 @@ void RunRecord::finish(std::int64_t step) {
     info = checkpoints.front();
   }
   timing_->sync();
+  events_.sync();
   report_.artifact("checkpoint", info->path.string(), info->hash);
   report_.artifact("run", dir_.string(), info->hash);
 }

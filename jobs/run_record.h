@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,12 +46,14 @@ class RunRecord {
   // Hands the snapshot to the writing thread; the logs are synced first, since a checkpoint must never be ahead of what
   // led to it.
   void save(Snapshot snapshot);
-  // Until everything handed over is durable.
+  // Until what was handed over is durable, or the disk did not take it.
   void finish_writing();
-  // Reports the final checkpoint, which was taken at `step`.
-  void finish(std::int64_t step);
+  // Reports the final checkpoint, which was taken at `step`, as soon as the disk has taken it; `on_waiting` is called meanwhile.
+  void finish(std::int64_t step, const std::function<void()>& on_waiting);
 
  private:
+  std::string sync_logs();
+
   const TrainingPlan& plan_;
   const std::filesystem::path dir_;
   const std::uint64_t fence_;

@@ -18,6 +18,10 @@ namespace {
   throw std::runtime_error(path.string() + ": " + doing + ": " + std::strerror(errno));
 }
 
+bool may_pass(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO;
+}
+
 // Nothing where the line is none of ours: torn, or without a whole number as its step.
 std::optional<std::int64_t> step_of(const std::string& line) {
   const auto json = nlohmann::json::parse(line, nullptr, false);
@@ -56,13 +60,29 @@ StepLog::~StepLog() {
 }
 
 void StepLog::append(const nlohmann::ordered_json& line) {
-  const std::string text = line.dump() + "\n";
-  if (::write(descriptor_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    refuse(path_, "writing");
+  waiting_ += line.dump() + "\n";
+  write_out();
 }
 
-void StepLog::sync() {
+std::string StepLog::sync() {
+  if (auto problem = write_out(); !problem.empty()) return problem;
+  // What a failed sync leaves of the pages is unknown, so there is no trying again.
   if (::fdatasync(descriptor_) != 0) refuse(path_, "syncing");
+  return {};
+}
+
+std::string StepLog::write_out() {
+  while (!waiting_.empty()) {
+    const ssize_t written = ::write(descriptor_, waiting_.data(), waiting_.size());
+    if (written > 0) {
+      waiting_.erase(0, static_cast<std::size_t>(written));
+      continue;
+    }
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && !may_pass(errno)) refuse(path_, "writing");
+    return path_.string() + ": writing: " + std::strerror(written < 0 ? errno : ENOSPC);
+  }
+  return {};
 }
 
 }  // namespace paddock::jobs

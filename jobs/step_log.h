@@ -1,12 +1,14 @@
 // jobs/step_log.h – a file of JSON lines, one a step, that a resumed run continues as if it had never stopped.
 // A line is {"step": s, …}; steps rise. Opening at a step drops every later line, and all from the first one on
 // that is torn or has no whole number as its step: what stands behind damage is no continuation.
-// Threads: one owner. Throws std::runtime_error when the disk refuses.
+// Threads: one owner. A disk without room, or that cannot be written for a while, is waited for: lines stay in memory, in their
+// order, until it takes them. Throws std::runtime_error for every other refusal.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace paddock::jobs {
 
@@ -18,14 +20,18 @@ class StepLog {
   StepLog(const StepLog&) = delete;
   StepLog& operator=(const StepLog&) = delete;
 
-  // Written through to the kernel: a kill of this process loses nothing.
+  // Written through to the kernel, where the disk takes it: then a kill of this process loses nothing.
   void append(const nlohmann::ordered_json& line);
-  // Durable on return.
-  void sync();
+  // All that was appended is durable on return; else why the disk did not take it yet.
+  std::string sync();
 
  private:
+  // Empty, or why something is left.
+  std::string write_out();
+
   const std::filesystem::path path_;
   int descriptor_ = -1;
+  std::string waiting_;  // appended and not written yet
 };
 
 }  // namespace paddock::jobs

@@ -63,8 +63,9 @@ data::Splits open_splits(storage::Disk& disk, const TrainingPlan& plan, const fs
 // The options that a run may be continued with under other values: they change what is kept, not what is computed.
 nlohmann::json identity_of(nlohmann::json options) {
   if (options.contains("run")) {
-    for (const char* key : {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
-                            "activation_checkpointing", "loader_threads", "cache_megabytes"})
+    for (const char* key :
+         {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
+          "activation_checkpointing", "unsaved_seconds", "loader_threads", "cache_megabytes"})
       options["run"].erase(key);
   }
   return options;
@@ -121,7 +122,8 @@ class Training {
           if (record_) record_->finish_writing();
           return TrainingEnd::kStopped;
         case Event::kFinished:
-          if (record_) record_->finish(state_.step);
+          if (record_)
+            record_->finish(state_.step, [this] { watchdog_.enter("waiting for the disk", state_.step); });
           return TrainingEnd::kFinished;
       }
     }

@@ -25,7 +25,8 @@ struct RecomputedNode : torch::autograd::Node {
     auto gradients = torch::autograd::grad({output}, inputs, {outer[0]}, false, false, true);
     torch::autograd::variable_list all{std::move(gradients[0])};
     auto next = gradients.begin() + 1;
-    for (const auto& weight : weights) all.push_back(weight.requires_grad() ? std::move(*next++) : torch::Tensor());
+    for (const auto& weight : weights)
+      all.push_back(weight.requires_grad() ? std::move(*next++) : torch::Tensor());
     return all;
   }
   void release_variables() override {
@@ -42,11 +43,14 @@ struct RecomputedNode : torch::autograd::Node {
 
 }  // namespace
 
-torch::Tensor recomputed(const std::function<torch::Tensor(const torch::Tensor&)>& part, const torch::Tensor& x,
-                         const std::vector<torch::Tensor>& weights) {
+torch::Tensor recomputed(const std::function<torch::Tensor(const torch::Tensor&)>& part,
+                         const torch::Tensor& x, const std::vector<torch::Tensor>& weights) {
   std::vector<torch::Tensor> defined;
-  std::ranges::copy_if(weights, std::back_inserter(defined), [](const auto& weight) { return weight.defined(); });
-  const bool is_wanted = x.requires_grad() || std::ranges::any_of(defined, [](const auto& weight) { return weight.requires_grad(); });
+  std::ranges::copy_if(weights, std::back_inserter(defined),
+                       [](const auto& weight) { return weight.defined(); });
+  const bool is_wanted = x.requires_grad() || std::ranges::any_of(defined, [](const auto& weight) {
+                           return weight.requires_grad();
+                         });
   if (!is_wanted || !at::GradMode::is_enabled()) return part(x);
   const std::shared_ptr<RecomputedNode> node(new RecomputedNode(), torch::autograd::deleteNode);
   torch::autograd::variable_list inputs{x};

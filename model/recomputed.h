@@ -13,7 +13,7 @@ namespace paddock::model {
 // part(x), differentiable in x and in `weights`: all the tensors that `part` reads, undefined ones are passed over. `part`
 // must compute the same whenever it is called and may be called until the result's graph is gone. Where no gradient is wanted it
 // is just called.
-torch::Tensor recomputed(const std::function<torch::Tensor(const torch::Tensor& x)>& part, const torch::Tensor& x,
-                         const std::vector<torch::Tensor>& weights);
+torch::Tensor recomputed(const std::function<torch::Tensor(const torch::Tensor& x)>& part,
+                         const torch::Tensor& x, const std::vector<torch::Tensor>& weights);
 
 }  // namespace paddock::model

@@ -196,6 +196,9 @@ OptionTable<RunSpec> run_table() {
                 "newest ones that are not removed; the one with the least held-out loss stays too")
       .optional("keep_every", &RunSpec::keep_every, Between{0, 100'000'000},
                 "steps: checkpoints at multiples of it are never removed; 0: none")
+      .optional("unsaved_seconds", &RunSpec::unsaved_seconds, Between{0, 10'000'000},
+                "that training goes on while the disk takes no checkpoint (full, read-only, failing); then "
+                "the attempt ends")
       .optional("heldout_every", &RunSpec::heldout_every, Between{0, 100'000'000},
                 "steps between losses on the test split")
       .optional("heldout_batches", &RunSpec::heldout_batches, Between{1, 1'000}, "of the test split, at most")

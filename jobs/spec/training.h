@@ -94,6 +94,8 @@ struct RunSpec {
   std::int64_t keep_checkpoints = 3;
   std::int64_t keep_every =
       0;  // steps: checkpoints at multiples stay for good; 0: none. The best always stays
+  // Training goes on so long while the disk takes no checkpoint; then the attempt ends. 0: at once.
+  std::int64_t unsaved_seconds = 3'600;
   std::int64_t heldout_every = 1'250;  // steps between losses on the test split; 0: never
   std::int64_t heldout_batches = 4;    // of the test split, at most
   std::int64_t knn_every = 1'250;      // steps between k-NN of held-out pictures that have labels; 0: never

@@ -111,10 +111,12 @@ inline std::string outcome(const fs::path& dir) {
 class RunsTest : public testing::Test {
  protected:
   void write_spec(std::int64_t steps, const char* centering = "sinkhorn_knopp",
-                  std::int64_t checkpoint_every = 2, std::int64_t hang_seconds = 600) {
+                  std::int64_t checkpoint_every = 2, std::int64_t hang_seconds = 600,
+                  std::int64_t unsaved_seconds = 3'600) {
     auto options = tiny_options(dataset());
     options["run"]["checkpoint_every"] = checkpoint_every;
     options["run"]["hang_seconds"] = hang_seconds;
+    options["run"]["unsaved_seconds"] = unsaved_seconds;
     options["schedule"]["steps"] = steps;
     options["loss"]["centering"] = centering;
     std::ofstream(spec_) << options.dump();

@@ -75,7 +75,19 @@ class SmallDiskTest : public RunsTest {
   bool is_mounted_ = false;
 };
 
-TEST_F(SmallDiskTest, AFullDiskEndsTheAttemptWithASentenceAndRoomLetsItGoOn) {
+TEST_F(SmallDiskTest, AFullDiskIsWaitedForAndRoomLetsTheSameAttemptEndInTheSameBits) {
+  Attempt attempt("pretrain", spec_, disk_ / "run", 1);
+  EXPECT_TRUE(attempt.wait_for("\"health\":\"the disk takes no checkpoint\"", 1));
+  remount(0, "size=64m");
+  ASSERT_EQ(attempt.wait(), std::vector<int>{0});
+  EXPECT_TRUE(outcome(disk_ / "run") == outcome(undisturbed_));
+  const std::string attempts = text_of_file(disk_ / "run" / "attempts.jsonl");
+  EXPECT_EQ(std::count(attempts.begin(), attempts.end(), '\n'), 1);
+  EXPECT_NE(text_of_file(disk_ / "run" / "events.jsonl").find("No space left on device"), std::string::npos);
+}
+
+TEST_F(SmallDiskTest, AFullDiskEndsAnAttemptThatMayNotWaitAndRoomLetsTheNextGoOn) {
+  write_spec(12, "sinkhorn_knopp", 2, 600, 0);
   {
     Attempt attempt("pretrain", spec_, disk_ / "run", 1);
     EXPECT_TRUE(attempt.wait_for("No space left on device", 1));

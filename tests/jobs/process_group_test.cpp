@@ -33,12 +33,15 @@ TEST(ProcessGroup, NobodyToMeetIsASentence) {
 }
 
 TEST(NcclLibrary, LoadsAndSaysThatThereIsNoGpu) {
-  if (!std::filesystem::exists(PADDOCK_BIN_DIR "/libpaddock_nccl.so")) GTEST_SKIP() << "built without CUDA's headers";
+  if (!std::filesystem::exists(PADDOCK_BIN_DIR "/libpaddock_nccl.so"))
+    GTEST_SKIP() << "built without CUDA's headers";
   if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "this machine has a GPU";
   const NcclLibrary& library = nccl_library();
   ASSERT_NE(library.backend, nullptr) << library.problem;
   c10::intrusive_ptr<c10d::Backend> backend;
-  EXPECT_THROW(library.backend(c10::make_intrusive<c10d::HashStore>(), 0, 1, std::chrono::seconds(1), backend), std::exception);
+  EXPECT_THROW(
+      library.backend(c10::make_intrusive<c10d::HashStore>(), 0, 1, std::chrono::seconds(1), backend),
+      std::exception);
   EXPECT_FALSE(backend);
 }
 

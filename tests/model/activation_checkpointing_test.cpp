@@ -58,10 +58,11 @@ TEST_P(ActivationCheckpointing, ChangesNoBit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Options, ActivationCheckpointing, ::testing::ValuesIn(all_cases()), [](const auto& each) {
-  return each.param.network.name + (each.param.is_fused ? "Fused" : "Plain") +
-         (each.param.type == torch::kBFloat16 ? "Bfloat16" : "Float32");
-});
+INSTANTIATE_TEST_SUITE_P(Options, ActivationCheckpointing, ::testing::ValuesIn(all_cases()),
+                         [](const auto& each) {
+                           return each.param.network.name + (each.param.is_fused ? "Fused" : "Plain") +
+                                  (each.param.type == torch::kBFloat16 ? "Bfloat16" : "Float32");
+                         });
 
 // Counts the bytes of LibTorch's tensors that are alive on this thread's account.
 class Meter : public c10::MemoryReportingInfoBase {
@@ -94,7 +95,8 @@ TEST(ActivationCheckpointingTest, KeepsLittleMoreThanTheInputsOfTheBlocks) {
 
 TEST(Recomputed, KeepsNothingForASecondBackwardPass) {
   const auto weight = torch::ones({3}).requires_grad_(true);
-  const auto result = recomputed([&](const torch::Tensor& x) { return x * weight; }, torch::ones({3}), {weight}).sum();
+  const auto result =
+      recomputed([&](const torch::Tensor& x) { return x * weight; }, torch::ones({3}), {weight}).sum();
   result.backward();
   EXPECT_THROW(result.backward(), std::logic_error);
 }

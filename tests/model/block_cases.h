@@ -51,8 +51,8 @@ inline VisionTransformer network_of(const Case& each, bool is_fused) {
 }
 
 // Keeps the last samples, in falling order.
-inline std::vector<std::int64_t> last_samples(std::int64_t block, int branch, std::int64_t, std::int64_t batch,
-                                       std::int64_t kept) {
+inline std::vector<std::int64_t> last_samples(std::int64_t block, int branch, std::int64_t,
+                                              std::int64_t batch, std::int64_t kept) {
   std::vector<std::int64_t> samples;
   for (std::int64_t i = 0; i < kept; ++i) samples.push_back((batch - 1 - i + block + branch) % batch);
   return samples;
