@@ -1,5 +1,6 @@
 #include "jobs/evaluate/feature_table.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
@@ -8,21 +9,44 @@
 namespace paddock::evaluate {
 namespace {
 
-PADDOCK_VECTOR_CLONES
-void dot_rows(const float* query, const float* rows, std::size_t count, std::size_t dim, float* out) {
-  constexpr std::size_t kLanes =
-      32;  // independent partial sums, which the compiler keeps in vector registers
-  for (std::size_t r = 0; r < count; ++r) {
-    const float* row = rows + r * dim;
-    float lanes[kLanes] = {};
-    std::size_t d = 0;
-    for (; d + kLanes <= dim; d += kLanes)
-      for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += query[d + lane] * row[d + lane];
+constexpr std::size_t kLanes = 32;  // independent partial sums, which the compiler keeps in vector registers
+constexpr std::size_t kTileBytes = 128
+                                   << 10;  // of the bank, which stay in the cache while all queries meet them
+
+// Q queries with one row at a time: what is loaded of the row serves all of them.
+template <std::size_t Q>
+[[gnu::always_inline]] inline void dot_with_row(const float* queries, const float* row, std::size_t dim,
+                                                float* sums) {
+  float lanes[Q][kLanes] = {};
+  std::size_t d = 0;
+  for (; d + kLanes <= dim; d += kLanes)
+    for (std::size_t q = 0; q < Q; ++q)
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+        lanes[q][lane] += queries[q * dim + d + lane] * row[d + lane];
+  for (std::size_t q = 0; q < Q; ++q) {
     float sum = 0;
-    for (; d < dim; ++d) sum += query[d] * row[d];
-    for (const float lane : lanes) sum += lane;
-    out[r] = sum;
+    for (std::size_t rest = d; rest < dim; ++rest) sum += queries[q * dim + rest] * row[rest];
+    for (const float lane : lanes[q]) sum += lane;
+    sums[q] = sum;
   }
+}
+
+// Rows [first, last) of the bank with `count` queries; out[q · rows + b].
+PADDOCK_VECTOR_CLONES
+void dot_tile(const float* queries, std::size_t count, const float* bank, std::size_t first, std::size_t last,
+              std::size_t rows, std::size_t dim, float* out) {
+  constexpr std::size_t kTogether = 4;
+  float sums[kTogether];
+  std::size_t q = 0;
+  for (; q + kTogether <= count; q += kTogether) {
+    for (std::size_t b = first; b < last; ++b) {
+      dot_with_row<kTogether>(queries + q * dim, bank + b * dim, dim, sums);
+      for (std::size_t i = 0; i < kTogether; ++i) out[(q + i) * rows + b] = sums[i];
+    }
+  }
+  for (; q < count; ++q)
+    for (std::size_t b = first; b < last; ++b)
+      dot_with_row<1>(queries + q * dim, bank + b * dim, dim, out + q * rows + b);
 }
 
 }  // namespace
@@ -38,9 +62,14 @@ FeatureTable l2_normalised(FeatureTable table) {
   return table;
 }
 
-void dot_with_rows(std::span<const float> query, const FeatureTable& bank, float* out) {
-  PADDOCK_REQUIRE(query.size() == bank.dim, query.size(), bank.dim);
-  dot_rows(query.data(), bank.values.data(), bank.size(), bank.dim, out);
+void dot_with_rows(const FeatureTable& queries, std::size_t first, std::size_t last, const FeatureTable& bank,
+                   float* out) {
+  PADDOCK_REQUIRE(queries.dim == bank.dim, queries.dim, bank.dim);
+  const std::size_t tile =
+      std::max<std::size_t>(kTileBytes / sizeof(float) / std::max<std::size_t>(bank.dim, 1), 1);
+  for (std::size_t row = 0; row < bank.size(); row += tile)
+    dot_tile(queries.values.data() + first * queries.dim, last - first, bank.values.data(), row,
+             std::min(row + tile, bank.size()), bank.size(), bank.dim, out);
 }
 
 }  // namespace paddock::evaluate

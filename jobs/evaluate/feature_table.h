@@ -18,8 +18,9 @@ struct FeatureTable {
 // Every row scaled to length 1 (zero rows stay zero).
 FeatureTable l2_normalised(FeatureTable table);
 
-// out[b] = dot(query, bank row b) for every row. The sums run in a fixed order, so results do not depend on
-// threads.
-void dot_with_rows(std::span<const float> query, const FeatureTable& bank, float* out);
+// out[(q − first) · rows + b] = dot(query q, bank row b) for queries first … last − 1 and every row. The sums run in a fixed order, so
+// results depend neither on threads nor on which queries come together; some dozen together read the bank once for all.
+void dot_with_rows(const FeatureTable& queries, std::size_t first, std::size_t last, const FeatureTable& bank,
+                   float* out);
 
 }  // namespace paddock::evaluate

@@ -11,6 +11,8 @@ namespace paddock::evaluate {
 
 namespace {
 
+constexpr std::size_t kQueriesTogether = 16;
+
 std::vector<double> mean_of(const FeatureTable& table) {
   std::vector<double> mean(table.dim, 0);
   for (std::size_t r = 0; r < table.size(); ++r)
@@ -43,6 +45,22 @@ Centred centred(const FeatureTable& table, const std::vector<double>& centre) {
   return out;
 }
 
+// The `kept` rows of the bank nearest to query q, by its products with all of them.
+std::vector<Scored> best_rows(const float* products, const Centred& queries, std::size_t q,
+                              const Centred& bank, std::size_t kept) {
+  std::vector<Scored> scored(bank.rows.size());
+  for (std::uint32_t b = 0; b < scored.size(); ++b) {
+    const double distance = queries.squares[q] + bank.squares[b] - 2 * static_cast<double>(products[b]);
+    scored[b] = {b, (queries.lengths[q] + bank.lengths[b] - distance) / 2};
+  }
+  std::partial_sort(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(kept), scored.end(),
+                    [](const Scored& x, const Scored& y) {
+                      return x.similarity != y.similarity ? x.similarity > y.similarity : x.row < y.row;
+                    });
+  scored.resize(kept);
+  return scored;
+}
+
 }  // namespace
 
 std::vector<std::vector<Scored>> nearest_rows(const FeatureTable& queries, const FeatureTable& bank,
@@ -53,21 +71,14 @@ std::vector<std::vector<Scored>> nearest_rows(const FeatureTable& queries, const
   const Centred bank_rows = centred(bank, centre);
   const Centred query_rows = centred(queries, centre);
   std::vector<std::vector<Scored>> found(queries.size());
-  jobs::parallel_for(queries.size(), threads, [&](std::size_t q) {
-    std::vector<float> products(bank.size());
-    dot_with_rows(query_rows.rows.row(q), bank_rows.rows, products.data());
-    std::vector<Scored> scored(bank.size());
-    for (std::uint32_t b = 0; b < bank.size(); ++b) {
-      const double distance =
-          query_rows.squares[q] + bank_rows.squares[b] - 2 * static_cast<double>(products[b]);
-      scored[b] = {b, (query_rows.lengths[q] + bank_rows.lengths[b] - distance) / 2};
-    }
-    std::partial_sort(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(kept), scored.end(),
-                      [](const Scored& x, const Scored& y) {
-                        return x.similarity != y.similarity ? x.similarity > y.similarity : x.row < y.row;
-                      });
-    scored.resize(kept);
-    found[q] = std::move(scored);
+  const std::size_t groups = (queries.size() + kQueriesTogether - 1) / kQueriesTogether;
+  jobs::parallel_for(groups, threads, [&](std::size_t group) {
+    const std::size_t first = group * kQueriesTogether,
+                      last = std::min(first + kQueriesTogether, queries.size());
+    std::vector<float> products((last - first) * bank.size());
+    dot_with_rows(query_rows.rows, first, last, bank_rows.rows, products.data());
+    for (std::size_t q = first; q < last; ++q)
+      found[q] = best_rows(products.data() + (q - first) * bank.size(), query_rows, q, bank_rows, kept);
   });
   return found;
 }

@@ -16,6 +16,7 @@
 #include "jobs/evaluate/features.h"
 #include "jobs/evaluate/pictures.h"
 #include "jobs/model/decoded_pictures.h"
+#include "jobs/model/model_command.h"
 #include "jobs/model_checkpoint.h"
 #include "jobs/tensors.h"
 #include "jobs/value_or_throw.h"
@@ -25,7 +26,6 @@
 #include "tests/jobs/drawn_pictures.h"
 #include "tests/jobs/tiny_run.h"
 #include "tests/storage/zip_archive.h"
-#include "jobs/model/model_command.h"
 
 namespace paddock::jobs {
 

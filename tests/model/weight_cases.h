@@ -209,7 +209,8 @@ inline TensorMap hugging_face_plain(const VisionTransformer& network, bool in_me
   return all;
 }
 
-inline void expect_same_options(const VisionTransformerOptions& given, const VisionTransformerOptions& wanted) {
+inline void expect_same_options(const VisionTransformerOptions& given,
+                                const VisionTransformerOptions& wanted) {
   EXPECT_EQ(given.image_height, wanted.image_height);
   EXPECT_EQ(given.image_width, wanted.image_width);
   EXPECT_EQ(given.patch_size, wanted.patch_size);
@@ -233,8 +234,8 @@ inline void expect_same_options(const VisionTransformerOptions& given, const Vis
 // The file is recognised as `family`, and the network made from it computes the same bits as `network`, masked or not,
 // on the table's own grid and on another.
 inline RecognisedWeights expect_same_network(const TensorMap& file, const std::string& family,
-                                      const VisionTransformer& network,
-                                      std::optional<std::int64_t> heads = std::nullopt) {
+                                             const VisionTransformer& network,
+                                             std::optional<std::int64_t> heads = std::nullopt) {
   auto recognised = recognise_weights(file, heads);
   EXPECT_EQ(recognised.family, family);
   expect_same_options(recognised.options, network.options());
