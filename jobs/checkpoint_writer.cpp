@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <thread>
 
-#include "jobs/stop_request.h"
 #include "jobs/tensors.h"
 #include "jobs/value_or_throw.h"
 
@@ -79,15 +78,12 @@ void CheckpointWriter::finish() {
   refusal_.clear();
 }
 
-std::optional<storage::CheckpointInfo> CheckpointWriter::finish_for_good(
-    const std::function<void()>& on_waiting) {
-  for (settle(); is_refused(); look()) {
-    on_waiting();
-    if (is_stop_requested())
-      throw std::runtime_error("asked to stop before the disk took the final checkpoint: " + refusal_);
+bool CheckpointWriter::finish_within(std::chrono::milliseconds patience) {
+  const auto end = Clock::now() + patience;
+  for (settle(); is_refused() && Clock::now() < end; look())
     std::this_thread::sleep_for(kTick);  // room on a disk announces itself to nobody
-  }
-  return newest_;
+  settle();
+  return !is_refused();
 }
 
 void CheckpointWriter::start() {

@@ -54,9 +54,10 @@ class CheckpointWriter {
   bool is_refused() const { return !refusal_.empty(); }
   // Waits for what is being written; one that the disk refuses now or refused before is given up.
   void finish();
-  // Waits until what was handed over is durable, as long as unsaved_seconds allow; `on_waiting` is called several times a second.
-  // Gives the newest one, if any was written by this object.
-  std::optional<storage::CheckpointInfo> finish_for_good(const std::function<void()>& on_waiting);
+  // Waits until what was handed over is durable, while the disk refuses at most `patience`. Whether it is.
+  bool finish_within(std::chrono::milliseconds patience);
+  // The newest that became durable, if any was written by this object.
+  const std::optional<storage::CheckpointInfo>& newest() const { return newest_; }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -145,8 +145,9 @@ void RunRecord::finish_writing() {
   writer_.finish();
 }
 
-void RunRecord::finish(std::int64_t step, const std::function<void()>& on_waiting) {
-  auto info = writer_.finish_for_good(on_waiting);
+bool RunRecord::finish(std::int64_t step, std::chrono::milliseconds patience) {
+  if (!writer_.finish_within(patience)) return false;
+  auto info = writer_.newest();
   if (!info) {  // it was finished before: nothing was written this time
     storage::RealDisk disk;
     auto checkpoints = value_or_throw(storage::list_checkpoints(disk, dir_), "finding the final checkpoint");
@@ -158,6 +159,7 @@ void RunRecord::finish(std::int64_t step, const std::function<void()>& on_waitin
   events_.sync();
   report_.artifact("checkpoint", info->path.string(), info->hash);
   report_.artifact("run", dir_.string(), info->hash);
+  return true;
 }
 
 }  // namespace paddock::jobs

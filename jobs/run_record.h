@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,8 +47,8 @@ class RunRecord {
   void save(Snapshot snapshot);
   // Until what was handed over is durable, or the disk did not take it.
   void finish_writing();
-  // Reports the final checkpoint, which was taken at `step`, as soon as the disk has taken it; `on_waiting` is called meanwhile.
-  void finish(std::int64_t step, const std::function<void()>& on_waiting);
+  // Reports the final checkpoint, which was taken at `step`; false when the disk has not taken it after `patience`.
+  bool finish(std::int64_t step, std::chrono::milliseconds patience);
 
  private:
   std::string sync_logs();

@@ -33,6 +33,9 @@ using Clock = std::chrono::steady_clock;
 // so a few times in vain, a person should look.
 constexpr std::int64_t kSkippedInARowMax = 10, kRollBacksMax = 3;
 
+// Between two looks whether the other ranks are still there, while the disk refuses the final checkpoint.
+constexpr std::chrono::seconds kDiskPatience(2);
+
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -122,15 +125,25 @@ class Training {
           if (record_) record_->finish_writing();
           return TrainingEnd::kStopped;
         case Event::kFinished:
-          if (record_)
-            record_->finish(state_.step, [this] { watchdog_.enter("waiting for the disk", state_.step); });
-          return TrainingEnd::kFinished;
+          return finish();
       }
     }
   }
 
  private:
   enum class Event { kFinished, kStopped, kRollBack };
+
+  // Every rank stays until the disk has taken the final checkpoint. Collective.
+  TrainingEnd finish() {
+    for (;;) {
+      watchdog_.enter("waiting for the disk to take the final checkpoint", state_.step, ranks_.ranks() > 1);
+      auto end = torch::zeros({1}, torch::kInt64);
+      if (record_ && !record_->finish(state_.step, kDiskPatience)) end.fill_(is_stop_requested() ? 2 : 1);
+      ranks_.broadcast(end, 0);
+      if (end.item<std::int64_t>() == 0) return TrainingEnd::kFinished;
+      if (end.item<std::int64_t>() == 2) return TrainingEnd::kStopped;
+    }
+  }
 
   const model::HeadedBackbone& teacher() const {
     return frozen_teacher_ ? *frozen_teacher_ : state_.pupil.average;

@@ -76,14 +76,26 @@ class SmallDiskTest : public RunsTest {
 };
 
 TEST_F(SmallDiskTest, AFullDiskIsWaitedForAndRoomLetsTheSameAttemptEndInTheSameBits) {
-  Attempt attempt("pretrain", spec_, disk_ / "run", 1);
+  Attempt attempt("pretrain", spec_, disk_ / "run", 2);
   EXPECT_TRUE(attempt.wait_for("\"health\":\"the disk takes no checkpoint\"", 1));
   remount(0, "size=64m");
-  ASSERT_EQ(attempt.wait(), std::vector<int>{0});
+  ASSERT_EQ(attempt.wait(), (std::vector<int>{0, 0}));
   EXPECT_TRUE(outcome(disk_ / "run") == outcome(undisturbed_));
   const std::string attempts = text_of_file(disk_ / "run" / "attempts.jsonl");
   EXPECT_EQ(std::count(attempts.begin(), attempts.end(), '\n'), 1);
   EXPECT_NE(text_of_file(disk_ / "run" / "events.jsonl").find("No space left on device"), std::string::npos);
+}
+
+TEST_F(SmallDiskTest, AStopWhileTheFinalCheckpointWaitsForRoomLosesNothingThatWasSaved) {
+  {
+    Attempt attempt("pretrain", spec_, disk_ / "run", 1);
+    EXPECT_TRUE(attempt.wait_for("\"step\":12", 1));
+    attempt.signal_all(SIGTERM);
+    EXPECT_EQ(attempt.wait(), std::vector<int>{75});
+  }
+  remount(0, "size=64m");
+  ASSERT_EQ(Attempt("pretrain", spec_, disk_ / "run", 1).wait(), std::vector<int>{0});
+  EXPECT_TRUE(outcome(disk_ / "run") == outcome(undisturbed_));
 }
 
 TEST_F(SmallDiskTest, AFullDiskEndsAnAttemptThatMayNotWaitAndRoomLetsTheNextGoOn) {
