@@ -14,7 +14,7 @@
 namespace paddock::model {
 
 // scores_BK: of each own shard, any float type, B may be 0 and differ between shards; returns [B, K] float32, rows sum to 1.
-// temperature > 0. Collective: every rank calls it together. Throws std::invalid_argument on a wrong shape.
+// temperature > 0, iterations ≥ 1. Collective: every rank calls it together. Throws std::invalid_argument on a wrong shape.
 std::vector<torch::Tensor> sinkhorn_knopp(const std::vector<torch::Tensor>& scores_BK, double temperature,
                                           int iterations, const Shards& shards);
 // The same with one shard a rank.
