@@ -7,6 +7,22 @@
 #include "jobs/value_or_throw.h"
 
 namespace paddock::jobs {
+namespace {
+
+storage::CheckpointContent content_of(const Snapshot& snapshot, Fence fence) {
+  storage::CheckpointContent content;
+  content.step = snapshot.step;
+  content.fence = fence;
+  content.state = snapshot.state;
+  for (const auto& [file, tensors] : snapshot.files) {
+    std::vector<storage::TensorBytes> bytes;
+    for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
+    content.files.emplace_back(file, std::move(bytes));
+  }
+  return content;
+}
+
+}  // namespace
 
 std::vector<std::int64_t> pinned_steps(const std::vector<storage::CheckpointInfo>& checkpoints,
                                        std::int64_t keep_every, const HeldoutLosses& losses) {
@@ -53,18 +69,21 @@ std::optional<storage::CheckpointInfo> CheckpointWriter::finish() {
   return newest_;
 }
 
-storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {
-  storage::CheckpointContent content;
-  content.step = snapshot.step;
-  content.fence = fence_;
-  content.state = snapshot.state;
-  for (const auto& [file, tensors] : snapshot.files) {
-    std::vector<storage::TensorBytes> bytes;
-    for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
-    content.files.emplace_back(file, std::move(bytes));
+storage::CheckpointInfo CheckpointWriter::write_apart(const std::filesystem::path& dir,
+                                                      const Snapshot& snapshot) {
+  value_or_throw(storage::claim_run(disk_, dir, fence_), "claiming " + dir.string());
+  const auto whole = value_or_throw(storage::list_checkpoints(disk_, dir), "listing checkpoints");
+  if (!whole.empty() && whole.front().step == snapshot.step) {
+    if (const auto checkpoint = storage::load_checkpoint(disk_, whole.front().path))
+      return checkpoint->info();
   }
-  const auto info =
-      value_or_throw(storage::write_checkpoint(disk_, run_dir_, content), "writing a checkpoint");
+  return value_or_throw(storage::write_checkpoint(disk_, dir, content_of(snapshot, fence_)),
+                        "writing a checkpoint");
+}
+
+storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {
+  const auto info = value_or_throw(storage::write_checkpoint(disk_, run_dir_, content_of(snapshot, fence_)),
+                                   "writing a checkpoint");
   report_.checkpoint(info.step, info.path.string(), info.hash, info.bytes);
   const auto whole = value_or_throw(storage::list_checkpoints(disk_, run_dir_), "listing checkpoints");
   value_or_throw(storage::prune_checkpoints(disk_, run_dir_, keep_, pinned_steps(whole, keep_every_, losses)),

@@ -35,6 +35,8 @@ class CheckpointWriter {
 
   // `losses`: those measured so far, for the best.
   void write(Snapshot snapshot, HeldoutLosses losses);
+  // Now, as a checkpoint of its own in another run's folder, unless a whole one of that step is there already.
+  storage::CheckpointInfo write_apart(const std::filesystem::path& dir, const Snapshot& snapshot);
   // Waits until everything handed over is durable; the newest one, if any was written by this object.
   std::optional<storage::CheckpointInfo> finish();
 
