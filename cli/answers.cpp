@@ -28,7 +28,7 @@ Json progress(capnp::Text::Reader text) {
   for (const char* key : {"step", "steps", "loss", "rate", "seconds_left"}) {
     if (given.contains(key) && given[key].is_number()) json[key] = given[key];
   }
-  for (const char* key : {"phase", "unit"}) {
+  for (const char* key : {"phase", "unit", "loss_of"}) {
     if (given.contains(key) && given[key].is_string()) json[key] = given[key];
   }
   return json;

@@ -74,6 +74,8 @@ std::string progress_text(const Json& progress) {
     add(step, " ");
   }
   if (progress.contains("loss")) add("loss " + format("%.4g", number_of(progress, "loss")));
+  if (progress.contains("loss") && progress.contains("loss_of"))
+    add("(" + text_of(progress, "loss_of") + ")", " ");
   if (progress.contains("rate")) {
     const std::string unit = text_of(progress, "unit");
     add(format("%.4g", number_of(progress, "rate")) + " " + (unit.empty() ? "steps/s" : unit));

@@ -24,6 +24,15 @@ std::string joined(const Json& names) {
   return text;
 }
 
+// With the students of a distillation of several.
+std::string kind_of(const Json& job) {
+  std::string text = text_of(job, "kind");
+  if (!job["with"].is_object() || !job["with"].contains("students")) return text;
+  Json names = Json::array();
+  for (const auto& [name, student] : job["with"]["students"].items()) names.push_back(name);
+  return text + " (" + joined(names) + ")";
+}
+
 std::optional<spec::TrainingSummary> summary_of(const Json& job) {
   spec::TrainingFacts facts;
   facts.ranks = job["ranks"].get<std::int64_t>();
@@ -55,8 +64,8 @@ Result<int> plan(const Options& options, bool is_json) {
   }
   std::vector<Row> rows;
   for (const Json& job : jobs) {
-    rows.push_back({text_of(job, "job"), text_of(job, "kind"),
-                    std::to_string(job["ranks"].get<std::uint32_t>()), joined(job["needs"]),
+    rows.push_back({text_of(job, "job"), kind_of(job), std::to_string(job["ranks"].get<std::uint32_t>()),
+                    joined(job["needs"]),
                     job["cached"] == true ? "done already (cache)" : plain(text_of(job, "placement"))});
   }
   print_text(table({"JOB", "KIND", "RANKS", "NEEDS", "WOULD"}, rows));

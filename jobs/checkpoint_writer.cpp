@@ -23,6 +23,19 @@ bool may_pass(Code code) {
   return code == Code::kExhausted || code == Code::kUnavailable || code == Code::kDenied;
 }
 
+storage::CheckpointContent content_of(const Snapshot& snapshot, Fence fence) {
+  storage::CheckpointContent content;
+  content.step = snapshot.step;
+  content.fence = fence;
+  content.state = snapshot.state;
+  for (const auto& [file, tensors] : snapshot.files) {
+    std::vector<storage::TensorBytes> bytes;
+    for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
+    content.files.emplace_back(file, std::move(bytes));
+  }
+  return content;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> pinned_steps(const std::vector<storage::CheckpointInfo>& checkpoints,
@@ -125,17 +138,20 @@ void CheckpointWriter::refused(const std::string& why) {
   again_at_ = Clock::now() + pause_;
 }
 
-storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {
-  storage::CheckpointContent content;
-  content.step = snapshot.step;
-  content.fence = fence_;
-  content.state = snapshot.state;
-  for (const auto& [file, tensors] : snapshot.files) {
-    std::vector<storage::TensorBytes> bytes;
-    for (const auto& [name, tensor] : tensors) bytes.push_back(bytes_of_tensor(name, tensor));
-    content.files.emplace_back(file, std::move(bytes));
+storage::CheckpointInfo CheckpointWriter::write_apart(const std::filesystem::path& dir,
+                                                      const Snapshot& snapshot) {
+  value_or_throw(storage::claim_run(disk_, dir, fence_), "claiming " + dir.string());
+  const auto whole = value_or_throw(storage::list_checkpoints(disk_, dir), "listing checkpoints");
+  if (!whole.empty() && whole.front().step == snapshot.step) {
+    if (const auto checkpoint = storage::load_checkpoint(disk_, whole.front().path))
+      return checkpoint->info();
   }
-  const auto written = storage::write_checkpoint(disk_, run_dir_, content);
+  return value_or_throw(storage::write_checkpoint(disk_, dir, content_of(snapshot, fence_)),
+                        "writing a checkpoint");
+}
+
+storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {
+  const auto written = storage::write_checkpoint(disk_, run_dir_, content_of(snapshot, fence_));
   if (!written && may_pass(written.error().code)) throw DiskRefused(written.error().message);
   const auto info = value_or_throw(written, "writing a checkpoint");
   report_.checkpoint(info.step, info.path.string(), info.hash, info.bytes);

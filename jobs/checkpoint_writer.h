@@ -48,6 +48,8 @@ class CheckpointWriter {
 
   // `losses`: those measured so far, for the best.
   void write(Snapshot snapshot, HeldoutLosses losses);
+  // Now, as a checkpoint of its own in another run's folder, unless a whole one of that step is there already.
+  storage::CheckpointInfo write_apart(const std::filesystem::path& dir, const Snapshot& snapshot);
   // Once a step: tries a refused one again when it is time. Does not wait.
   void look();
   // Whether the newest snapshot was refused and is still to be written.

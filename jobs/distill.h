@@ -1,5 +1,5 @@
-// jobs/distill.h – the job kind `distill`: a smaller backbone taught by a finished one and its heads, which stay as they
-// are. Nothing is hidden from the student and no branch skipped; the moving average of the student is the result.
+// jobs/distill.h – the job kind `distill`: a smaller backbone, or several, taught by a finished one and its heads, which
+// stay as they are. Nothing is hidden from a student and no branch skipped; the moving average of the student is the result.
 #pragma once
 
 #include "jobs/spec/distill.h"

@@ -17,8 +17,9 @@ HeldoutLoss::HeldoutLoss(const TrainingPlan& plan, const storage::SampleSet& tes
   batches_ = std::clamp<std::int64_t>(whole, 1, plan.run.heldout_batches);
 }
 
-double HeldoutLoss::measure(const model::HeadedBackbone& student, const model::HeadedBackbone& teacher,
-                            model::TeacherTargets& targets) {
+std::vector<double> HeldoutLoss::measure(const std::vector<const model::HeadedBackbone*>& students,
+                                         const model::HeadedBackbone& teacher,
+                                         model::TeacherTargets& targets) {
   const torch::NoGradGuard no_grad;
   // The loader begins anew each time: the same seed gives the same crops and masks. A picture is looked at once then, so
   // none is worth keeping.
@@ -26,20 +27,28 @@ double HeldoutLoss::measure(const model::HeadedBackbone& student, const model::H
   options.cache_bytes = 0;
   options.on_quarantined = [this](const data::Quarantined& picture) { quarantine_.add("test", picture); };
   data::Loader loader(test_, options, 0);
-  std::vector<torch::Tensor> sums(static_cast<std::size_t>(shards_.own().size()),
-                                  torch::zeros({1}, torch::kFloat64));
+  // Of each student and own shard.
+  std::vector<std::vector<torch::Tensor>> sums(
+      students.size(), std::vector<torch::Tensor>(static_cast<std::size_t>(shards_.own().size()),
+                                                  torch::zeros({1}, torch::kFloat64)));
   for (std::int64_t i = 0; i < batches_; ++i) {
     const auto batches = next_batches(loader, plan_, shards_.own(), device_);
     const auto taught = model::teach(teacher, targets, crops_of(batches),
                                      plan_.schedule.teacher_temperature_end, shards_, false);
-    for (std::size_t own = 0; own < batches.size(); ++own) {
-      const auto losses =
-          model::student_losses(student, taught[own], batches[own].crops, loss_options(plan_));
-      sums[own] =
-          sums[own] + (losses.dino_local + losses.dino_global + losses.ibot).to(torch::kCPU, torch::kFloat64);
+    for (std::size_t student = 0; student < students.size(); ++student) {
+      for (std::size_t own = 0; own < batches.size(); ++own) {
+        const auto losses =
+            model::student_losses(*students[student], taught[own], batches[own].crops, loss_options(plan_));
+        torch::Tensor& sum = sums[student][own];
+        sum = sum + (losses.dino_local + losses.dino_global + losses.ibot).to(torch::kCPU, torch::kFloat64);
+      }
     }
   }
-  return shards_.sum(std::move(sums)).item<double>() / static_cast<double>(batches_ * shards_.count());
+  std::vector<double> means;
+  for (auto& own : sums)
+    means.push_back(shards_.sum(std::move(own)).item<double>() /
+                    static_cast<double>(batches_ * shards_.count()));
+  return means;
 }
 
 }  // namespace paddock::jobs

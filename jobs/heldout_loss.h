@@ -19,10 +19,10 @@ class HeldoutLoss {
   HeldoutLoss(const TrainingPlan& plan, const storage::SampleSet& test, const model::Shards& shards,
               torch::Device device, QuarantineLog& quarantine);
 
-  // Mean over the batches of all shards of the class-token and patch losses as they are displayed; KoLeo isn't in it.
-  // Collective; changes nothing.
-  double measure(const model::HeadedBackbone& student, const model::HeadedBackbone& teacher,
-                 model::TeacherTargets& targets);
+  // For each student: mean over the batches of all shards of the class-token and patch losses as they are displayed; KoLeo
+  // isn't in it. The teacher looks once. Collective; changes nothing.
+  std::vector<double> measure(const std::vector<const model::HeadedBackbone*>& students,
+                              const model::HeadedBackbone& teacher, model::TeacherTargets& targets);
 
  private:
   const TrainingPlan& plan_;

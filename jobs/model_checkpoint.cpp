@@ -20,6 +20,11 @@ Value field(const nlohmann::json& json, const char* key) {
 storage::Checkpoint load_trained(const std::string& checkpoint_dir) {
   storage::RealDisk disk;
   auto checkpoint = value_or_throw(storage::load_checkpoint(disk, checkpoint_dir), "loading a model");
+  if (checkpoint.state().contains("students"))
+    throw std::invalid_argument(
+        "the checkpoint " + checkpoint_dir +
+        " is that of a run of several students; take one of theirs, which the run leaves under "
+        "students/NAME/checkpoints when it has finished");
   if (!checkpoint.state().contains("backbone"))
     throw std::invalid_argument("the checkpoint " + checkpoint_dir +
                                 " has no 'backbone' in its state; is it of a training run?");

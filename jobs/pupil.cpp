@@ -95,33 +95,41 @@ torch::Tensor Pupil::whole(const torch::Tensor& slice) {
   return all;
 }
 
-CheckpointFiles Pupil::snapshot() {
+CheckpointFiles Pupil::networks(const std::string& prefix) const {
   const torch::NoGradGuard no_grad;
-  const auto first = whole(optimiser.first_moments()), second = whole(optimiser.second_moments());
-  if (shards_.ranks().rank() != 0) return {};
   CheckpointFiles files;
-  files.emplace_back("student.safetensors",
-                     student_parameters.views("student.", copied_to_cpu(student_parameters.values())));
-  files.emplace_back("teacher.safetensors",
-                     student_parameters.views("teacher.", copied_to_cpu(average_parameters.values())));
-  auto moments = student_parameters.views("first.", first);
-  for (auto& named : student_parameters.views("second.", second)) moments.push_back(std::move(named));
-  files.emplace_back("optimizer.safetensors", std::move(moments));
+  for (const auto& [role, values] : {std::pair("student", student_parameters.values()),
+                                     std::pair("teacher", average_parameters.values())}) {
+    files.emplace_back(prefix + role + ".safetensors",
+                       student_parameters.views(prefix + role + ".", copied_to_cpu(values)));
+  }
   return files;
 }
 
-void Pupil::restore(const storage::Checkpoint& checkpoint) {
+CheckpointFiles Pupil::snapshot(const std::string& prefix) {
   const torch::NoGradGuard no_grad;
-  load_file(checkpoint, "student.safetensors",
-            student_parameters.views("student.", student_parameters.values()));
-  load_file(checkpoint, "teacher.safetensors",
-            student_parameters.views("teacher.", average_parameters.values()));
+  const auto first = whole(optimiser.first_moments()), second = whole(optimiser.second_moments());
+  if (shards_.ranks().rank() != 0) return {};
+  CheckpointFiles files = networks(prefix);
+  auto moments = student_parameters.views(prefix + "first.", first);
+  for (auto& named : student_parameters.views(prefix + "second.", second))
+    moments.push_back(std::move(named));
+  files.emplace_back(prefix + "optimizer.safetensors", std::move(moments));
+  return files;
+}
+
+void Pupil::restore(const storage::Checkpoint& checkpoint, const std::string& prefix) {
+  const torch::NoGradGuard no_grad;
+  load_file(checkpoint, prefix + "student.safetensors",
+            student_parameters.views(prefix + "student.", student_parameters.values()));
+  load_file(checkpoint, prefix + "teacher.safetensors",
+            student_parameters.views(prefix + "teacher.", average_parameters.values()));
   restored_first_ = torch::zeros({student_parameters.elements()}, torch::kFloat32);
   restored_second_ = torch::zeros_like(restored_first_);
-  auto moments = student_parameters.views("first.", restored_first_);
-  for (auto& named : student_parameters.views("second.", restored_second_))
+  auto moments = student_parameters.views(prefix + "first.", restored_first_);
+  for (auto& named : student_parameters.views(prefix + "second.", restored_second_))
     moments.push_back(std::move(named));
-  load_file(checkpoint, "optimizer.safetensors", moments);
+  load_file(checkpoint, prefix + "optimizer.safetensors", moments);
 }
 
 void Pupil::share() {

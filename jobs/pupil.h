@@ -1,7 +1,8 @@
 // jobs/pupil.h – a network that learns: the student, its moving average, the sum of its gradients, its optimiser.
 // Every rank holds the student and the average whole and the optimiser's moments of its own slice (model/shards.h).
 // Files of a checkpoint: student.safetensors ("student.backbone.…"), teacher.safetensors ("teacher.…": the moving average,
-// the result), optimizer.safetensors ("first.…", "second.…"). They hold each tensor once, whatever the number of ranks.
+// the result), optimizer.safetensors ("first.…", "second.…"). They hold each tensor once, whatever the number of ranks. A
+// `prefix` stands in front of the names of files and tensors, for a checkpoint of several pupils.
 // Threads: one owner.
 #pragma once
 
@@ -39,10 +40,12 @@ struct Pupil {
   double update(const model::AdamWStep& values, double clip, bool is_usable);
 
   // Copies on the CPU, their own tensors; on rank 0, nothing elsewhere. Collective, since each rank has a slice of the moments.
-  CheckpointFiles snapshot();
+  CheckpointFiles snapshot(const std::string& prefix = "");
+  // The student's and the average's of these files alone. Every rank has them whole.
+  CheckpointFiles networks(const std::string& prefix = "") const;
   // On rank 0, from the checkpoint; share() follows. Throws std::invalid_argument listing what does not fit; the state is then
   // undefined.
-  void restore(const storage::Checkpoint& checkpoint);
+  void restore(const storage::Checkpoint& checkpoint, const std::string& prefix = "");
   // Every rank gets rank 0's. Collective.
   void share();
 

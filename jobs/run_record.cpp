@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iostream>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "jobs/value_or_throw.h"
@@ -11,6 +12,7 @@ namespace paddock::jobs {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
 constexpr auto kProgressInterval = std::chrono::milliseconds(500);
 constexpr std::int64_t kEverything = std::numeric_limits<std::int64_t>::max();
 
@@ -25,6 +27,20 @@ HeldoutLosses losses_of(const std::filesystem::path& path) {
   return losses;
 }
 
+std::vector<std::string> names_of(const TrainingPlan& plan) {
+  std::vector<std::string> names;
+  for (const auto& [name, networks] : students_of(plan)) names.push_back(name);
+  return names;
+}
+
+std::string of_student(const std::string& name, const std::string& sentence) {
+  return name.empty() ? sentence : "student " + name + ", " + sentence;
+}
+
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 }  // namespace
 
 RunRecord::RunRecord(const TrainingPlan& plan, const std::filesystem::path& dir,
@@ -36,7 +52,9 @@ RunRecord::RunRecord(const TrainingPlan& plan, const std::filesystem::path& dir,
       writer_(dir, environment.fence, plan.run, report,
               {[this] { return sync_logs(); },
                [this](std::int64_t step, const std::string& sentence) { event(step, sentence); }}),
-      events_(dir / "events.jsonl", kEverything) {}
+      events_(dir / "events.jsonl", kEverything),
+      names_(names_of(plan)),
+      watches_(names_.size()) {}
 
 void RunRecord::open_logs(std::int64_t step, bool is_new) {
   metrics_.emplace(dir_ / "metrics.jsonl", step);
@@ -54,22 +72,39 @@ void RunRecord::begin_attempt(std::int64_t step, std::int64_t ranks, bool is_res
 }
 
 void RunRecord::step(const TrainingState& state, const StepNumbers& numbers, const StepValues& values,
-                     double norm) {
-  metrics_->append({{"step", state.step},
-                    {"loss", numbers.loss()},
-                    {"dino_local", numbers.dino_local},
-                    {"dino_global", numbers.dino_global},
-                    {"ibot", numbers.ibot},
-                    {"koleo", numbers.koleo},
-                    {"lr", values.optimiser.lr},
-                    {"wd", values.optimiser.weight_decay},
-                    {"momentum", values.optimiser.momentum},
-                    {"teacher_temp", values.teacher_temperature},
-                    {"grad_norm", norm},
-                    {"images", state.step * plan_.batch_size},
-                    {"samples_hash", numbers.samples_hash},
-                    {"skipped", state.skipped}});
-  if (const auto sentence = watch_.judge_loss(state.step, numbers.loss())) event(state.step, *sentence);
+                     const std::vector<double>& norms) {
+  Json line{{"step", state.step}, {"loss", numbers.loss()}};
+  Json students;
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    const StudentLosses& losses = numbers.students[i];
+    if (has_several()) {
+      students[names_[i]] = {{"loss", losses.loss()},
+                             {"dino_local", losses.dino_local},
+                             {"dino_global", losses.dino_global},
+                             {"ibot", losses.ibot},
+                             {"koleo", losses.koleo},
+                             {"grad_norm", norms[i]},
+                             {"skipped", state.students[i].skipped}};
+    } else {
+      line.update({{"dino_local", losses.dino_local},
+                   {"dino_global", losses.dino_global},
+                   {"ibot", losses.ibot},
+                   {"koleo", losses.koleo}});
+    }
+    if (const auto sentence = watches_[i].judge_loss(state.step, losses.loss()))
+      event(state.step, of_student(names_[i], *sentence));
+  }
+  line.update({{"lr", values.optimiser.lr},
+               {"wd", values.optimiser.weight_decay},
+               {"momentum", values.optimiser.momentum},
+               {"teacher_temp", values.teacher_temperature}});
+  if (!has_several()) line["grad_norm"] = norms.front();
+  line.update({{"images", state.step * plan_.batch_size}, {"samples_hash", numbers.samples_hash}});
+  if (has_several())
+    line["students"] = std::move(students);
+  else
+    line["skipped"] = state.students.front().skipped;
+  metrics_->append(line);
 }
 
 void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, double seconds,
@@ -81,7 +116,7 @@ void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, dou
                    {"data_seconds", data_seconds},
                    {"rank_seconds", numbers.rank_seconds},
                    {"images_per_s", static_cast<double>(plan_.batch_size) / seconds}});
-  if (const auto sentence = watch_.judge_ranks(state.step, numbers.rank_seconds))
+  if (const auto sentence = ranks_watch_.judge_ranks(state.step, numbers.rank_seconds))
     event(state.step, *sentence);
   writer_.look();
   const auto now = Clock::now();
@@ -96,33 +131,45 @@ void RunRecord::time(const TrainingState& state, const StepNumbers& numbers, dou
       {"rate", static_cast<double>(plan_.batch_size) / mean_seconds_},
       {"unit", "images/s"},
       {"seconds_left", mean_seconds_ * static_cast<double>(plan_.schedule.steps - state.step)}};
+  if (has_several()) progress["loss_of"] = "mean of " + std::to_string(names_.size()) + " students";
   if (writer_.is_refused())
     progress["health"] = "the disk takes no checkpoint";
-  else if (const auto health = watch_.state(); !health.empty())
+  else if (const auto health = health_state(); !health.empty())
     progress["health"] = health;
   report_.progress(progress);
 }
 
-void RunRecord::heldout(std::int64_t step, double loss) {
-  heldout_log_->append({{"step", step}, {"loss", loss}});
-  heldout_losses_[step] = loss;
+void RunRecord::heldout(std::int64_t step, const std::vector<double>& losses) {
+  Json line{{"step", step}, {"loss", mean(losses)}};
+  for (std::size_t i = 0; has_several() && i < names_.size(); ++i)
+    line["students"][names_[i]] = {{"loss", losses[i]}};
+  heldout_log_->append(line);
+  heldout_losses_[step] = mean(losses);
 }
 
-void RunRecord::neighbours(std::int64_t step, const NeighbourAccuracy::Measured& measured) {
-  knn_log_->append({{"step", step},
-                    {"accuracy", measured.accuracy},
-                    {"bank", measured.bank},
-                    {"judged", measured.judged}});
+void RunRecord::neighbours(std::int64_t step, const std::vector<NeighbourAccuracy::Measured>& measured) {
+  std::vector<double> accuracies;
+  for (const auto& student : measured) accuracies.push_back(student.accuracy);
+  Json line{{"step", step},
+            {"accuracy", mean(accuracies)},
+            {"bank", measured.front().bank},
+            {"judged", measured.front().judged}};
+  for (std::size_t i = 0; has_several() && i < names_.size(); ++i)
+    line["students"][names_[i]] = {{"accuracy", accuracies[i]}};
+  knn_log_->append(line);
 }
 
 void RunRecord::health(std::int64_t step, const model::TargetHealth& targets,
-                       const model::FeatureHealth& features) {
-  health_log_->append({{"step", step},
-                       {"target_entropy", targets.entropy},
-                       {"target_kl_to_uniform", targets.kl_to_uniform},
-                       {"feature_spread", features.spread},
-                       {"feature_rank", features.effective_rank}});
-  if (const auto sentence = watch_.judge_health(step, targets, features)) event(step, *sentence);
+                       const std::vector<model::FeatureHealth>& features) {
+  Json line{
+      {"step", step}, {"target_entropy", targets.entropy}, {"target_kl_to_uniform", targets.kl_to_uniform}};
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    (has_several() ? line["students"][names_[i]] : line)
+        .update({{"feature_spread", features[i].spread}, {"feature_rank", features[i].effective_rank}});
+    if (const auto sentence = watches_[i].judge_health(step, targets, features[i]))
+      event(step, of_student(names_[i], *sentence));
+  }
+  health_log_->append(line);
 }
 
 void RunRecord::event(std::int64_t step, const std::string& sentence) {
@@ -145,8 +192,24 @@ void RunRecord::finish_writing() {
   writer_.finish();
 }
 
-bool RunRecord::finish(std::int64_t step, std::chrono::milliseconds patience) {
-  if (!writer_.finish_within(patience)) return false;
+std::string RunRecord::health_state() const {
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (const auto state = watches_[i].state(); !state.empty())
+      return has_several() ? state + " of student " + names_[i] : state;
+  }
+  return ranks_watch_.state();
+}
+
+void RunRecord::finish_student(const std::string& name, const Snapshot& snapshot) {
+  const auto info = writer_.write_apart(dir_ / "students" / name, snapshot);
+  report_.artifact("checkpoint-" + name, info.path.string(), info.hash);
+}
+
+bool RunRecord::finish_within(std::chrono::milliseconds patience) {
+  return writer_.finish_within(patience);
+}
+
+void RunRecord::report_end(std::int64_t step) {
   auto info = writer_.newest();
   if (!info) {  // it was finished before: nothing was written this time
     storage::RealDisk disk;
@@ -157,9 +220,8 @@ bool RunRecord::finish(std::int64_t step, std::chrono::milliseconds patience) {
   }
   timing_->sync();
   events_.sync();
-  report_.artifact("checkpoint", info->path.string(), info->hash);
+  if (!has_several()) report_.artifact("checkpoint", info->path.string(), info->hash);
   report_.artifact("run", dir_.string(), info->hash);
-  return true;
 }
 
 }  // namespace paddock::jobs

@@ -36,7 +36,7 @@ std::string start_summary(const TrainingPlan& plan, std::int64_t dataset_picture
   facts.ranks = ranks;
   facts.dataset_pictures = dataset_pictures;
   facts.is_bf16 = compute == torch::kBFloat16;
-  facts.student = network_size(plan.student);
+  if (plan.students.empty()) facts.student = network_size(plan.student);
   if (plan.frozen_teacher) facts.frozen_teacher = network_size(*plan.frozen_teacher);
   const auto summary = spec::summarize_training(plan.kind, plan.options, facts);
   return summary ? spec::to_text(*summary) : std::string();

@@ -1,5 +1,6 @@
 #include "jobs/training.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include "jobs/neighbour_accuracy.h"
 #include "jobs/quarantine_log.h"
 #include "jobs/run_record.h"
+#include "jobs/spec/distill.h"
 #include "jobs/start_summary.h"
 #include "jobs/stop_request.h"
 #include "jobs/training_batches.h"
@@ -88,11 +90,10 @@ class Training {
         device_(choose_device(plan_.run.device)),
         splits_(open_splits(disk_, plan_, dir_, ranks_, report_)),
         state_(
-            plan_.student,
-            {plan_.schedule.layerwise_decay, plan_.schedule.patch_embed_lr_mult,
-             plan_.student.backbone.depth},
+            students_of(plan_),
+            {plan_.schedule.layerwise_decay, plan_.schedule.patch_embed_lr_mult, plan_.seed},
             plan_.loss.centering == "softmax" ? model::Centering::kSoftmax : model::Centering::kSinkhornKnopp,
-            plan_.seed, device_, shards_),
+            device_, shards_),
         watchdog_(std::chrono::seconds(plan_.run.hang_seconds),
                   [this](const std::string& sentence) { end_hanging_rank(sentence); }) {
     if (splits_.test) heldout_.emplace(plan_, *splits_.test, shards_, device_, quarantine_);
@@ -105,8 +106,10 @@ class Training {
       frozen_teacher_.emplace(*plan_.frozen_teacher, device_);
       model::load_weights(frozen_teacher_->parameters(), std::exchange(plan_.frozen_weights, {}));
     }
-    if (!plan_.initial_weights.empty()) state_.pupil.begin_from(std::exchange(plan_.initial_weights, {}));
-    state_.pupil.student.backbone.set_activation_checkpointing(plan_.run.activation_checkpointing);
+    if (!plan_.initial_weights.empty())
+      state_.students.front().pupil.begin_from(std::exchange(plan_.initial_weights, {}));
+    for (auto& student : state_.students)
+      student.pupil.student.backbone.set_activation_checkpointing(plan_.run.activation_checkpointing);
     compute_ = choose_compute_type(plan_.run.precision, device_);
   }
 
@@ -138,15 +141,20 @@ class Training {
     for (;;) {
       watchdog_.enter("waiting for the disk to take the final checkpoint", state_.step, ranks_.ranks() > 1);
       auto end = torch::zeros({1}, torch::kInt64);
-      if (record_ && !record_->finish(state_.step, kDiskPatience)) end.fill_(is_stop_requested() ? 2 : 1);
+      if (record_ && !record_->finish_within(kDiskPatience)) end.fill_(is_stop_requested() ? 2 : 1);
       ranks_.broadcast(end, 0);
-      if (end.item<std::int64_t>() == 0) return TrainingEnd::kFinished;
       if (end.item<std::int64_t>() == 2) return TrainingEnd::kStopped;
+      if (end.item<std::int64_t>() == 0) break;
     }
+    if (record_) {
+      export_students();
+      record_->report_end(state_.step);
+    }
+    return TrainingEnd::kFinished;
   }
 
   const model::HeadedBackbone& teacher() const {
-    return frozen_teacher_ ? *frozen_teacher_ : state_.pupil.average;
+    return frozen_teacher_ ? *frozen_teacher_ : state_.students.front().pupil.average;
   }
 
   Event run_until_event() {
@@ -160,12 +168,13 @@ class Training {
       const double data_seconds = seconds_since(begin);
       const StepNumbers numbers = step(batches);
       if (record_) record_->time(state_, numbers, seconds_since(begin), data_seconds);
-      if (state_.skipped_in_a_row >= kSkippedInARowMax) return Event::kRollBack;
+      if (state_.worst().skipped_in_a_row >= kSkippedInARowMax) return Event::kRollBack;
       const bool is_last = state_.step == plan_.schedule.steps;
       if (heldout_ && (is_last || state_.step % plan_.run.heldout_every == 0)) measure_heldout();
       if (neighbours_ && (is_last || state_.step % plan_.run.knn_every == 0)) measure_neighbours();
       // Nothing was learnt in a bad step: its checkpoint would only push out a good one.
-      const bool is_due = state_.step % plan_.run.checkpoint_every == 0 && state_.skipped_in_a_row == 0;
+      const bool is_due =
+          state_.step % plan_.run.checkpoint_every == 0 && state_.worst().skipped_in_a_row == 0;
       if (is_last || numbers.is_stopping || is_due) save();
       if (hooks_.after_step) hooks_.after_step(state_.step);
       if (numbers.is_stopping && !is_last) return Event::kStopped;
@@ -173,8 +182,8 @@ class Training {
     return Event::kFinished;
   }
 
-  // One step of DINOv2: the teacher looks at all shards, the targets are balanced over all of them, the student learns from
-  // one after the other.
+  // One step of DINOv2: the teacher looks at all shards, the targets are balanced over all of them, each student learns from
+  // one after the other. A step that is not finite for one student is none for that student alone.
   StepNumbers step(const std::vector<TrainingBatch>& batches) {
     const auto begin = Clock::now();
     const double waited = ranks_.seconds_waited();
@@ -185,54 +194,79 @@ class Training {
     const auto taught =
         model::teach(teacher(), state_.targets, crops_of(batches), values.teacher_temperature, shards_);
     std::vector<ShardNumbers> shard_numbers;
-    for (std::size_t i = 0; i < batches.size(); ++i) {
-      watchdog_.enter("the student's pass", state_.step);
-      const auto losses =
-          model::student_losses(state_.pupil.student, taught[i], batches[i].crops, loss_options(plan_),
-                                kept_samples(plan_.seed, state_.data_step(), batches[i].plain.shard));
-      if (losses.total.requires_grad())
-        losses.total.backward();  // iBOT alone, and nothing hidden in this shard
-      if (hooks_.on_gradients)
-        hooks_.on_gradients(state_.data_step(), state_.pupil.student_parameters.gradients());
-      state_.pupil.gradients.add_shard();
-      shard_numbers.push_back({losses, batches[i].plain.samples_hash});
-    }
+    for (const auto& batch : batches) shard_numbers.push_back({{}, batch.plain.samples_hash});
+    for (Student& student : state_.students) learn(student, batches, taught, shard_numbers);
     const double seconds = seconds_since(begin) - (ranks_.seconds_waited() - waited);
     watchdog_.enter("the update together with the other ranks", state_.step, ranks_.ranks() > 1);
     const StepNumbers numbers =
         share_numbers(shard_numbers, {is_stop_requested(), quarantine_.count(), seconds}, shards_);
-    const bool is_finite = std::isfinite(numbers.loss());
-    const double norm = state_.pupil.update(values.optimiser, plan_.schedule.clip, is_finite);
-    const bool is_taken = is_finite && std::isfinite(norm);
-    state_.skipped += is_taken ? 0 : 1;
-    state_.skipped_in_a_row = is_taken ? 0 : state_.skipped_in_a_row + 1;
+    std::vector<double> norms;
+    for (std::size_t i = 0; i < state_.students.size(); ++i)
+      norms.push_back(update(state_.students[i], numbers.students[i], values));
     ++state_.step;
-    if (record_) record_->step(state_, numbers, values, norm);
-    if (plan_.run.health_every > 0 && state_.step % plan_.run.health_every == 0) look_at_health(taught);
+    if (record_) record_->step(state_, numbers, values, norms);
+    if (plan_.run.health_every > 0 && state_.step % plan_.run.health_every == 0)
+      look_at_health(taught, shard_numbers);
     return numbers;
   }
 
-  void look_at_health(const std::vector<model::Taught>& taught) {
-    std::vector<torch::Tensor> targets, features;
-    for (const auto& shard : taught) {
-      targets.push_back(shard.cls_2BK);
-      features.push_back(shard.features_2BD);
+  // The gradients of the own shards, and their losses into `numbers`.
+  void learn(Student& student, const std::vector<TrainingBatch>& batches,
+             const std::vector<model::Taught>& taught, std::vector<ShardNumbers>& numbers) {
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      watchdog_.enter("the student's pass", state_.step);
+      const auto losses =
+          model::student_losses(student.pupil.student, taught[i], batches[i].crops, loss_options(plan_),
+                                kept_samples(plan_.seed, state_.data_step(), batches[i].plain.shard));
+      if (losses.total.requires_grad())
+        losses.total.backward();  // iBOT alone, and nothing hidden in this shard
+      if (hooks_.on_gradients)
+        hooks_.on_gradients(state_.data_step(), student.name, student.pupil.student_parameters.gradients());
+      student.pupil.gradients.add_shard();
+      numbers[i].losses.push_back(losses);
     }
+  }
+
+  // Returns the gradient's norm.
+  double update(Student& student, const StudentLosses& losses, const StepValues& values) {
+    const bool is_finite = std::isfinite(losses.loss());
+    const double norm = student.pupil.update(values.optimiser, plan_.schedule.clip, is_finite);
+    const bool is_taken = is_finite && std::isfinite(norm);
+    student.skipped += is_taken ? 0 : 1;
+    student.skipped_in_a_row = is_taken ? 0 : student.skipped_in_a_row + 1;
+    return norm;
+  }
+
+  // The features looked at are the teacher's; of several students, who share it, each one's own.
+  void look_at_health(const std::vector<model::Taught>& taught, const std::vector<ShardNumbers>& numbers) {
+    std::vector<torch::Tensor> targets;
+    for (const auto& shard : taught) targets.push_back(shard.cls_2BK);
     const auto target_health = model::target_health(targets, shards_);
-    const auto feature_health = model::feature_health(features, shards_);
+    std::vector<model::FeatureHealth> feature_health;
+    for (std::size_t student = 0; student < state_.students.size(); ++student) {
+      std::vector<torch::Tensor> features;
+      for (std::size_t i = 0; i < taught.size(); ++i)
+        features.push_back(plan_.students.empty() ? taught[i].features_2BD
+                                                  : numbers[i].losses[student].features_2BD);
+      feature_health.push_back(model::feature_health(features, shards_));
+    }
     if (record_) record_->health(state_.step, target_health, feature_health);
   }
 
   void measure_heldout() {
     if (!heldout_) return;
     watchdog_.enter("measuring the held-out loss", state_.step, ranks_.ranks() > 1);
-    const double loss = heldout_->measure(state_.pupil.student, teacher(), state_.targets);
-    if (record_) record_->heldout(state_.step, loss);
+    std::vector<const model::HeadedBackbone*> students;
+    for (const Student& student : state_.students) students.push_back(&student.pupil.student);
+    const auto losses = heldout_->measure(students, teacher(), state_.targets);
+    if (record_) record_->heldout(state_.step, losses);
   }
 
   void measure_neighbours() {
     if (!neighbours_) return;
-    const auto measured = neighbours_->measure(state_.pupil.average.backbone, ranks_);
+    std::vector<NeighbourAccuracy::Measured> measured;
+    for (const Student& student : state_.students)
+      measured.push_back(neighbours_->measure(student.pupil.average.backbone, ranks_));
     if (record_) record_->neighbours(state_.step, measured);
   }
 
@@ -241,6 +275,23 @@ class Training {
                     ranks_.ranks() > 1);
     Snapshot snapshot = state_.snapshot(about());
     if (record_) record_->save(std::move(snapshot));
+  }
+
+  // On rank 0. Each of several students becomes a checkpoint as that of a run for it alone.
+  // On rank 0, once the run's own final checkpoint is durable.
+  void export_students() {
+    for (const Student& student : state_.students) {
+      if (student.name.empty()) continue;
+      watchdog_.enter("writing a student's final checkpoint", state_.step);
+      nlohmann::json alone = about();
+      alone.erase("students");
+      alone["options"] = spec::options_of_student(plan_.options, student.name);
+      alone.update(networks_about(student));
+      alone.update(student.counters());
+      alone.update(nlohmann::json{
+          {"step", state_.step}, {"data_offset", state_.data_offset}, {"rollbacks", state_.rollbacks}});
+      record_->finish_student(student.name, {state_.step, std::move(alone), student.pupil.networks()});
+    }
   }
 
   void begin_or_resume() {
@@ -264,7 +315,7 @@ class Training {
     ranks_.broadcast(type, 0);
     compute_ = static_cast<torch::ScalarType>(type.item<std::int64_t>());
     state_.share(ranks_);
-    state_.pupil.set_compute_type(compute_);
+    for (Student& student : state_.students) student.pupil.set_compute_type(compute_);
     if (frozen_teacher_) frozen_teacher_->set_compute_type(compute_);
   }
 
@@ -291,9 +342,10 @@ class Training {
     const std::int64_t bad_step = state_.step;
     const std::int64_t resume_data_at = state_.data_step();
     const std::int64_t rollbacks = state_.rollbacks + 1;
+    const std::string whose = state_.worst().name.empty() ? "" : " of student " + state_.worst().name;
     const auto give_up = [&](const std::string& why) {
-      throw std::runtime_error("step " + std::to_string(bad_step) + ": no finite loss or gradient for " +
-                               std::to_string(kSkippedInARowMax) + " steps in a row, and " + why +
+      throw std::runtime_error("step " + std::to_string(bad_step) + ": no finite loss or gradient" + whose +
+                               " for " + std::to_string(kSkippedInARowMax) + " steps in a row, and " + why +
                                "; lower schedule.base_lr or use fp32");
     };
     if (rollbacks > kRollBacksMax)
@@ -310,11 +362,11 @@ class Training {
     state_.share(ranks_);
     state_.data_offset = resume_data_at - state_.step;
     state_.rollbacks = rollbacks;
-    state_.skipped_in_a_row = 0;
+    for (Student& student : state_.students) student.skipped_in_a_row = 0;
     if (!record_) return;
     record_->open_logs(state_.step, false);
-    record_->event(state_.step, "step " + std::to_string(bad_step) + ": no finite loss or gradient for " +
-                                    std::to_string(kSkippedInARowMax) +
+    record_->event(state_.step, "step " + std::to_string(bad_step) + ": no finite loss or gradient" + whose +
+                                    " for " + std::to_string(kSkippedInARowMax) +
                                     " steps in a row: went back to step " + std::to_string(state_.step) +
                                     ", and on with other samples");
   }
@@ -328,11 +380,15 @@ class Training {
       auto checkpoint = storage::load_checkpoint(disk_, info.path);
       if (!checkpoint) continue;
       state_.restore(*checkpoint);
-      if (!state_.pupil.student_parameters.values().isfinite().all().item<bool>()) continue;
+      if (!std::ranges::all_of(state_.students, has_finite_weights)) continue;
       value_or_throw(storage::drop_checkpoints_after(disk_, dir_, info.step), "going back");
       return true;
     }
     return false;
+  }
+
+  static bool has_finite_weights(const Student& student) {
+    return student.pupil.student_parameters.values().isfinite().all().item<bool>();
   }
 
   // On the watchdog's thread, while the loop's own hangs: so nothing of the loop is touched.
@@ -348,15 +404,23 @@ class Training {
     nlohmann::json about{{"kind", plan_.kind},
                          {"options", plan_.options},
                          {"dataset", splits_.train->hash()},
-                         {"backbone", backbone_to_json(plan_.student.backbone)},
                          {"normalization", normalization_to_json(plan_.normalization)},
-                         {"dino_head", head_to_json(state_.pupil.student.dino_head.options())},
                          {"precision", compute_ == torch::kBFloat16 ? "bf16" : "fp32"},
                          {"shards", plan_.shards},
                          {"samples", state_.step * plan_.batch_size}};
-    if (const auto& head = state_.pupil.student.ibot_head) about["ibot_head"] = head_to_json(head->options());
+    for (const Student& student : state_.students)
+      (student.name.empty() ? about : about["students"][student.name]).update(networks_about(student));
     if (plan_.frozen_teacher) about["teacher_hash"] = plan_.frozen_hash;
     if (!plan_.initial_hash.empty()) about["initial_hash"] = plan_.initial_hash;
+    return about;
+  }
+
+  // What a student's networks are, for whoever uses them afterwards.
+  static nlohmann::json networks_about(const Student& student) {
+    const model::HeadedBackbone& networks = student.pupil.student;
+    nlohmann::json about{{"backbone", backbone_to_json(networks.backbone.options())},
+                         {"dino_head", head_to_json(networks.dino_head.options())}};
+    if (networks.ibot_head) about["ibot_head"] = head_to_json(networks.ibot_head->options());
     return about;
   }
 
@@ -385,6 +449,11 @@ class Training {
 TrainingEnd train(TrainingPlan plan, const std::filesystem::path& dir, const RankEnvironment& environment,
                   model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks) {
   return Training(std::move(plan), dir, environment, ranks, report, hooks).run();
+}
+
+std::map<std::string, model::HeadedBackboneOptions> students_of(const TrainingPlan& plan) {
+  if (!plan.students.empty()) return plan.students;
+  return {{"", plan.student}};
 }
 
 model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& given, std::int64_t image_size) {

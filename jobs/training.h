@@ -1,7 +1,8 @@
 // jobs/training.h – the loop that pretrain and distill share: batches in, a moving average of the student out.
 // The run's folder: checkpoints/, metrics.jsonl (a line a step, the same bits however often the run was killed),
 // timing.jsonl (seconds, which differ), heldout.jsonl (loss on the test split), attempts.jsonl (who began where),
-// tar-index/ (where the members of tars lie whose own folders cannot be written).
+// tar-index/ (where the members of tars lie whose own folders cannot be written); of several students students/NAME/, which
+// has the checkpoint of each at the end.
 // Promise: killed at any instant and started again with the same options, on any number of ranks up to plan.shards with the
 // same number of threads each, a run ends in the same bits as one that was never killed.
 #pragma once
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -41,8 +43,9 @@ struct TrainingPlan {
   double mask_probability =
       0;  // 0: nothing is hidden and the iBOT loss looks at every patch of the global crops
   std::vector<double> mask_ratio{.1, .5};
-  model::HeadedBackboneOptions student;
-  data::Normalization normalization;  // of student.backbone.channels channels
+  model::HeadedBackboneOptions student;  // of several the first: patches and pictures are the same for all
+  std::map<std::string, model::HeadedBackboneOptions> students;  // several, by name; empty: `student` alone
+  data::Normalization normalization;                             // of student.backbone.channels channels
   // A finished teacher that stays as it is; none: the moving average of the student teaches it.
   std::optional<model::HeadedBackboneOptions> frozen_teacher;
   model::TensorMap frozen_weights;  // "backbone.…", "dino_head.…"
@@ -75,8 +78,9 @@ TrainingPlan common_plan(std::string kind, nlohmann::json resolved, const Option
 
 struct TrainingHooks {
   std::function<void(std::int64_t step)> after_step;  // tests throw here, to be killed
-  // Of each shard, before they are summed; `data_step`: whose samples they come from. Tests spoil them here.
-  std::function<void(std::int64_t data_step, torch::Tensor& gradients)> on_gradients;
+  // Of each student and shard, before they are summed; `data_step`: whose samples they come from. Tests spoil them here.
+  std::function<void(std::int64_t data_step, const std::string& student, torch::Tensor& gradients)>
+      on_gradients;
 };
 
 enum class TrainingEnd { kFinished, kStopped };  // kStopped: asked to, after saving
@@ -88,6 +92,8 @@ enum class TrainingEnd { kFinished, kStopped };  // kStopped: asked to, after sa
 TrainingEnd train(TrainingPlan plan, const std::filesystem::path& dir, const RankEnvironment& environment,
                   model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks = {});
 
+// All that learn, by name; the only one has the name "".
+std::map<std::string, model::HeadedBackboneOptions> students_of(const TrainingPlan& plan);
 model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& backbone, std::int64_t image_size);
 model::DinoHeadOptions head_options(const spec::HeadSpec& head);
 // What the spec says, or what is usual for its number of channels.

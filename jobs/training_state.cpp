@@ -1,29 +1,66 @@
 #include "jobs/training_state.h"
 
+#include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "model/weights.h"
 
 namespace paddock::jobs {
+namespace {
 
-TrainingState::TrainingState(const model::HeadedBackboneOptions& networks,
-                             const model::LayerwiseDecay& layers, model::Centering centering,
-                             std::uint64_t seed, torch::Device device, const model::Shards& shards)
-    : pupil(networks, layers, seed, device, shards),
-      targets(centering, pupil.student.dino_head.options().prototypes,
-              pupil.student.patch_head().options().prototypes, device) {}
+std::deque<Student> made(const std::map<std::string, model::HeadedBackboneOptions>& networks,
+                         const TrainingState::Learning& learning, torch::Device device,
+                         const model::Shards& shards) {
+  std::deque<Student> students;
+  for (const auto& [name, options] : networks) {
+    const model::LayerwiseDecay layers{learning.layerwise_decay, learning.patch_embed_mult,
+                                       options.backbone.depth};
+    students.emplace_back(name, options, layers, learning.seed, device, shards);
+  }
+  return students;
+}
+
+// Where a checkpoint's state tells of a student.
+const nlohmann::json& told_of(const Student& student, const nlohmann::json& state) {
+  return student.name.empty() ? state : state.at("students").at(student.name);
+}
+
+}  // namespace
+
+Student::Student(std::string its_name, const model::HeadedBackboneOptions& networks,
+                 const model::LayerwiseDecay& layers, std::uint64_t seed, torch::Device device,
+                 const model::Shards& shards)
+    : name(std::move(its_name)), pupil(networks, layers, seed, device, shards) {}
+
+nlohmann::json Student::counters() const {
+  return {
+      {"updates", pupil.optimiser.updates()}, {"skipped", skipped}, {"skipped_in_a_row", skipped_in_a_row}};
+}
+
+TrainingState::TrainingState(const std::map<std::string, model::HeadedBackboneOptions>& networks,
+                             const Learning& learning, model::Centering centering, torch::Device device,
+                             const model::Shards& shards)
+    : students(made(networks, learning, device, shards)),
+      targets(centering, students.front().pupil.student.dino_head.options().prototypes,
+              students.front().pupil.student.patch_head().options().prototypes, device) {}
+
+const Student& TrainingState::worst() const {
+  return *std::ranges::max_element(students, {}, &Student::skipped_in_a_row);
+}
 
 Snapshot TrainingState::snapshot(nlohmann::json about) {
   Snapshot snapshot;
   snapshot.step = step;
   snapshot.state = std::move(about);
   snapshot.state["step"] = step;
-  snapshot.state["updates"] = pupil.optimiser.updates();
-  snapshot.state["skipped"] = skipped;
-  snapshot.state["skipped_in_a_row"] = skipped_in_a_row;
   snapshot.state["data_offset"] = data_offset;
   snapshot.state["rollbacks"] = rollbacks;
-  snapshot.files = pupil.snapshot();
+  for (Student& student : students) {
+    (student.name.empty() ? snapshot.state : snapshot.state["students"][student.name])
+        .update(student.counters());
+    for (auto& file : student.pupil.snapshot(student.prefix())) snapshot.files.push_back(std::move(file));
+  }
   model::NamedTensors centers;
   for (const auto& [name, tensor] : targets.state())
     centers.emplace_back("center." + name, copied_to_cpu(tensor));
@@ -32,16 +69,20 @@ Snapshot TrainingState::snapshot(nlohmann::json about) {
 }
 
 void TrainingState::restore(const storage::Checkpoint& checkpoint) {
-  pupil.restore(checkpoint);
+  for (Student& student : students) student.pupil.restore(checkpoint, student.prefix());
   if (const auto centers = targets.state(); !centers.empty())
     load_file(checkpoint, "centers.safetensors", model::with_prefix("center.", centers));
   try {
-    step = checkpoint.state().at("step").get<std::int64_t>();
-    skipped = checkpoint.state().at("skipped").get<std::int64_t>();
-    skipped_in_a_row = checkpoint.state().at("skipped_in_a_row").get<std::int64_t>();
-    data_offset = checkpoint.state().at("data_offset").get<std::int64_t>();
-    rollbacks = checkpoint.state().at("rollbacks").get<std::int64_t>();
-    pupil.optimiser.set_updates(checkpoint.state().at("updates").get<std::int64_t>());
+    const nlohmann::json& state = checkpoint.state();
+    step = state.at("step").get<std::int64_t>();
+    data_offset = state.at("data_offset").get<std::int64_t>();
+    rollbacks = state.at("rollbacks").get<std::int64_t>();
+    for (Student& student : students) {
+      const nlohmann::json& own = told_of(student, state);
+      student.skipped = own.at("skipped").get<std::int64_t>();
+      student.skipped_in_a_row = own.at("skipped_in_a_row").get<std::int64_t>();
+      student.pupil.optimiser.set_updates(own.at("updates").get<std::int64_t>());
+    }
   } catch (const nlohmann::json::exception& error) {
     throw std::invalid_argument(std::string("the checkpoint's state lacks what resuming needs: ") +
                                 error.what());
@@ -50,14 +91,21 @@ void TrainingState::restore(const storage::Checkpoint& checkpoint) {
 
 void TrainingState::share(model::Collective& ranks) {
   const torch::NoGradGuard no_grad;
-  auto numbers = torch::tensor(
-      {step, skipped, skipped_in_a_row, data_offset, rollbacks, pupil.optimiser.updates()}, torch::kInt64);
-  ranks.broadcast(numbers, 0);
-  std::int64_t updates = 0, next = 0;
-  for (std::int64_t* number : {&step, &skipped, &skipped_in_a_row, &data_offset, &rollbacks, &updates})
-    *number = numbers[next++].item<std::int64_t>();
-  pupil.optimiser.set_updates(updates);
-  pupil.share();
+  std::vector<std::int64_t> numbers{step, data_offset, rollbacks};
+  for (const Student& student : students)
+    numbers.insert(numbers.end(),
+                   {student.skipped, student.skipped_in_a_row, student.pupil.optimiser.updates()});
+  auto shared_numbers = torch::tensor(numbers, torch::kInt64);
+  ranks.broadcast(shared_numbers, 0);
+  std::int64_t next = 0;
+  const auto take = [&] { return shared_numbers[next++].item<std::int64_t>(); };
+  for (std::int64_t* number : {&step, &data_offset, &rollbacks}) *number = take();
+  for (Student& student : students) {
+    student.skipped = take();
+    student.skipped_in_a_row = take();
+    student.pupil.optimiser.set_updates(take());
+    student.pupil.share();
+  }
   for (auto& [name, center] : targets.state()) {
     torch::Tensor shared = center;
     ranks.broadcast(shared, 0);

@@ -50,7 +50,12 @@ StepLosses student_losses(const HeadedBackbone& student, const Taught& taught, c
            ibot_loss(scores.patches, taught.patches_MK, batch.patch_weights_M, global_images, temperature);
     total = total + ibot;
   }
-  return {total, local.detach(), global.detach(), ibot.detach() / 2, koleo.detach() / 2};
+  return {total,
+          local.detach(),
+          global.detach(),
+          ibot.detach() / 2,
+          koleo.detach() / 2,
+          scores.global_features.detach().clone()};
 }
 
 }  // namespace paddock::model

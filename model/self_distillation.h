@@ -31,6 +31,7 @@ struct LossOptions {
 struct StepLosses {
   torch::Tensor total;                                 // what is optimised, a scalar with a graph
   torch::Tensor dino_local, dino_global, ibot, koleo;  // scalars, weighted, without a graph
+  torch::Tensor features_2BD;  // the student's class tokens before the head, without a graph, to look at
 };
 
 // What the teacher says of a shard.

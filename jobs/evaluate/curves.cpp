@@ -20,13 +20,21 @@ std::vector<nlohmann::json> lines_of(const fs::path& path) {
 }
 
 Series series_of(const std::vector<nlohmann::json>& lines, const std::string& key, const std::string& name) {
+  const nlohmann::json::json_pointer pointer("/" + key);
   Series series{name, {}};
   for (const nlohmann::json& line : lines) {
-    const auto at = line.find(key);
-    if (at != line.end() && at->is_number())
-      series.points.emplace_back(line["step"].get<double>(), at->get<double>());
+    if (line.contains(pointer) && line[pointer].is_number())
+      series.points.emplace_back(line["step"].get<double>(), line[pointer].get<double>());
   }
   return series;
+}
+
+// Those that a run of several students has numbers of, each at "students/NAME/…".
+std::vector<std::string> students_of(const std::vector<nlohmann::json>& metrics) {
+  std::vector<std::string> names;
+  if (metrics.empty() || !metrics.back().contains("students")) return names;
+  for (const auto& [name, numbers] : metrics.back()["students"].items()) names.push_back(name);
+  return names;
 }
 
 void add_chart(std::vector<LineChart>& charts, std::string title, std::vector<Series> series,
@@ -56,6 +64,19 @@ std::vector<LineChart> curves_of_run(const std::string& name, const fs::path& ru
   const std::vector<nlohmann::json> held_out = lines_of(run_dir / "heldout.jsonl");
   const std::vector<double> marks = resumed_at(lines_of(run_dir / "timing.jsonl"));
   std::vector<LineChart> charts;
+  std::vector<Series> losses, norms;
+  for (const std::string& student : students_of(metrics)) {
+    const std::string at = "students/" + student + "/";
+    losses.push_back(series_of(metrics, at + "loss", student + ", training"));
+    losses.push_back(series_of(held_out, at + "loss", student + ", held out"));
+    norms.push_back(series_of(metrics, at + "grad_norm", student));
+  }
+  if (!losses.empty()) {
+    add_chart(charts, name + ": loss of each student", std::move(losses), marks);
+    add_chart(charts, name + ": gradient norm of each student, before clipping", std::move(norms), marks);
+    add_chart(charts, name + ": learning rate", {series_of(metrics, "lr", "learning rate")}, marks);
+    return charts;
+  }
   add_chart(charts, name + ": loss in training and held out",
             {series_of(metrics, "loss", "training"), series_of(held_out, "loss", "held out")}, marks);
   add_chart(charts, name + ": parts of the loss",

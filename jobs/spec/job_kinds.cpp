@@ -13,14 +13,16 @@ struct NoOptions {};
 
 // `table`: a function that returns the kind's OptionTable.
 template <typename Table>
-JobKind kind(std::string name, std::string doc, std::vector<std::string> artifacts, Table table) {
-  JobKind kind{std::move(name), std::move(doc), std::move(artifacts), true, 1, {}, {}};
+JobKind kind(std::string name, std::string doc, const std::vector<std::string>& artifacts, Table table) {
+  JobKind kind{
+      std::move(name), std::move(doc), [artifacts](const Json&) { return artifacts; }, true, 1, {}, {}};
   kind.resolve = [table](const Json& with) -> tl::expected<Json, Problems> {
     const auto options = table().parse(with);
     if (!options) return tl::unexpected<Problems>(options.error());
     return table().to_json(*options);
   };
   kind.schema = [table] { return table().json_schema(); };
+  kind.alternatives = table().alternatives();
   return kind;
 }
 
@@ -38,8 +40,9 @@ std::vector<JobKind> make_job_kinds() {
   kinds.push_back(kind("adapt",
                        "trains weights that are there already at another resolution or on other pictures",
                        {"checkpoint", "run"}, adapt_table));
-  kinds.push_back(kind("distill", "raises a smaller student by a finished teacher", {"checkpoint", "run"},
-                       distill_table));
+  kinds.push_back(
+      kind("distill", "raises smaller students by a finished teacher", {"checkpoint", "run"}, distill_table));
+  kinds.back().artifacts = distill_artifacts;
   kinds.back().format_version = 2;
   kinds.push_back(kind("evaluate", "measures models and writes a report", {"report"}, evaluate_table));
   kinds.push_back(kind(std::string(kCommandKind), "runs any program", {}, command_table));

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <utility>
 #include <vector>
 
 #include "jobs/spec/option_table.h"
@@ -17,13 +18,16 @@ inline constexpr std::string_view kCommandKind = "command";
 
 struct JobKind {
   std::string name;
-  std::string doc;                     // one sentence
-  std::vector<std::string> artifacts;  // names that references may use; empty: any, the job itself decides
-  bool is_cacheable = false;           // a function of its options: equal stage keys are equal results
-  std::int64_t format_version = 1;     // raised when the same options would give another result
+  std::string doc;  // one sentence
+  // Names that references may use, of a job with such options (a recipe's are in them; they may be wrong). Empty: any.
+  std::function<std::vector<std::string>(const Json& with)> artifacts;
+  bool is_cacheable = false;        // a function of its options: equal stage keys are equal results
+  std::int64_t format_version = 1;  // raised when the same options would give another result
   // `with` → options with all defaults, or every problem. References pass as text.
   std::function<tl::expected<Json, Problems>(const Json& with)> resolve;
   std::function<Json()> schema;  // of `with`
+  // Pairs of options of which only one is given: what lies over the other takes its place.
+  std::vector<std::pair<std::string, std::string>> alternatives = {};
 };
 
 const std::vector<JobKind>& job_kinds();

@@ -1,6 +1,7 @@
 #include "jobs/spec/parse.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/ids.h"
@@ -272,10 +273,25 @@ class Checker {
     if (target == jobs_json_.end()) return ": " + unknown_job(reference.job);
     if (!target->is_object() || !target->contains("kind") || !(*target)["kind"].is_string()) return "";
     const JobKind* kind = find_job_kind((*target)["kind"].get<std::string>());
-    if (kind == nullptr || kind->artifacts.empty()) return "";
-    const auto& known = kind->artifacts;
-    if (std::find(known.begin(), known.end(), reference.artifact) != known.end()) return "";
-    return ": a job of kind " + kind->name + " has no such artifact, must be one of: " + enumerate(known);
+    if (kind == nullptr) return "";
+    const auto known = artifacts_of(*kind, *target);
+    if (known.empty() || std::find(known.begin(), known.end(), reference.artifact) != known.end()) return "";
+    std::vector<std::string> of_each;
+    std::ranges::copy_if(known, std::back_inserter(of_each),
+                         [&](const std::string& name) { return name.starts_with(reference.artifact + "-"); });
+    if (!of_each.empty())
+      return ": the job makes one for each of its students, must be one of: " + enumerate(of_each);
+    std::string text =
+        ": a job of kind " + kind->name + " has no such artifact, must be one of: " + enumerate(known);
+    if (const auto meant = nearest(reference.artifact, known)) text += "; did you mean `" + *meant + "`?";
+    return text;
+  }
+
+  // Empty: any, or nobody can say.
+  static std::vector<std::string> artifacts_of(const JobKind& kind, const Json& job) {
+    const Json given = job.contains("with") ? job["with"] : Json::object();
+    const auto with = with_recipe(kind.name, given);
+    return with && with->is_object() ? kind.artifacts(*with) : std::vector<std::string>();
   }
 
   void check_syntax(const std::string& path, const Json& value) {

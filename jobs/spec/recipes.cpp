@@ -83,6 +83,17 @@ const Json* value_at(const Json& options, std::string_view path) {
   }
 }
 
+// Options over others of the same kind. Of two that exclude each other the one above takes the place of the one below.
+Json laid_over(std::string_view kind, Json below, const Json& above) {
+  if (const JobKind* known = find_job_kind(kind); known != nullptr && above.is_object()) {
+    for (const auto& [one, other] : known->alternatives) {
+      if (above.contains(one)) below.erase(other);
+      if (above.contains(other)) below.erase(one);
+    }
+  }
+  return merged(std::move(below), above);
+}
+
 std::string not_of_kind(std::string_view kind, const std::string& name) {
   const auto known = recipe_names(kind);
   std::string text = "is " + shown(Json(name)) + ", ";
@@ -122,8 +133,8 @@ Result<std::vector<Recipe>> read_recipes(const RecipeTexts& texts) {
     Recipe recipe{name, file.about, "", file.parent, file.with, Json::object()};
     for (auto ancestor = line->rbegin(); ancestor != line->rend(); ++ancestor) {
       const RecipeFile& said = files.at(*ancestor);
-      recipe.with = merged(std::move(recipe.with), said.with);
       if (!said.kind.empty()) recipe.kind = said.kind;
+      recipe.with = laid_over(recipe.kind, std::move(recipe.with), said.with);
     }
     all.push_back(std::move(recipe));
   }
@@ -174,7 +185,7 @@ tl::expected<Json, Problems> with_recipe(std::string_view kind, const Json& with
   const Recipe* recipe = find_recipe(name.get_ref<const std::string&>());
   if (recipe == nullptr || recipe->kind != kind)
     return tl::unexpected<Problems>({{key, not_of_kind(kind, name.get<std::string>())}});
-  return merged(recipe->with, given);
+  return laid_over(kind, recipe->with, given);
 }
 
 tl::expected<Json, Problems> resolve_options(const JobKind& kind, const Json& with) {

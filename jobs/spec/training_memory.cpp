@@ -39,19 +39,19 @@ double head_bytes(const HeadSpec& head, double rows, double value) {
   return rows * (2 * inner * value + static_cast<double>(head.prototypes) * (value + 2 * kFloat));
 }
 
-// What the student's backward pass keeps of a picture.
-double activation_bytes(const TrainingRun& run, double value) {
-  const BackboneSpec& backbone = run.student.backbone;
+// What a student's backward pass keeps of a picture.
+double activation_bytes(const TrainingRun& run, const NetworkSize& student, double value) {
+  const BackboneSpec& backbone = student.backbone;
   const std::int64_t locals = run.local_crops();
   const auto patches = static_cast<double>(2 * patches_of(backbone, run.crops.global_size) +
                                            locals * patches_of(backbone, run.crops.local_size));
   const auto pixels = static_cast<double>(backbone.channels * backbone.patch_size * backbone.patch_size);
-  const auto tokens = static_cast<double>(run.student_tokens()), blocks = static_cast<double>(backbone.depth);
+  const auto tokens = static_cast<double>(run.student_tokens(student)),
+             blocks = static_cast<double>(backbone.depth);
   const double block = tokens * block_bytes(backbone, value, run.is_fused);
-  const double heads = run.teacher
-                           ? head_bytes(run.student.dino_head, static_cast<double>(2 + locals), value) +
-                                 head_bytes(run.student.patch_head(), run.patches_looked_at(), value)
-                           : 0;
+  const double heads = run.teacher ? head_bytes(student.dino_head, static_cast<double>(2 + locals), value) +
+                                         head_bytes(student.patch_head(), run.patches_looked_at(), value)
+                                   : 0;
   const double embedding = patches * pixels * value;
   if (!run.is_checkpointing) return embedding + blocks * block + heads;
   // The heads' part is gone before the first block is made again.
@@ -65,14 +65,18 @@ TrainingMemory training_memory(const TrainingRun& run) {
   const double value = run.is_bf16 ? 2 : kFloat;
   const auto in_a_shard = static_cast<double>(run.pictures_a_shard());
   const double own_pictures = in_a_shard * static_cast<double>(run.shards_a_rank());
-  const auto parameters = static_cast<double>(backbone_parameters(run.student) +
-                                              (run.teacher ? heads_parameters(run.student) : 0));
   TrainingMemory memory;
-  memory.weights = 2 * parameters * kFloat;
-  if (run.is_bf16) memory.weights += parameters * value;
-  if (run.is_fused) memory.weights += static_cast<double>(backbone_parameters(run.student)) * kFloat;
-  memory.gradients = parameters * kFloat * static_cast<double>(1 + sum_buffers(run.shards_a_rank()));
-  memory.optimiser = 2 * parameters * kFloat / static_cast<double>(run.ranks);
+  for (const auto& [name, student] : run.learners()) {
+    const auto parameters =
+        static_cast<double>(backbone_parameters(student) + (run.teacher ? heads_parameters(student) : 0));
+    memory.weights += 2 * parameters * kFloat;
+    if (run.is_bf16) memory.weights += parameters * value;
+    if (run.is_fused) memory.weights += static_cast<double>(backbone_parameters(student)) * kFloat;
+    memory.gradients += parameters * kFloat * static_cast<double>(1 + sum_buffers(run.shards_a_rank()));
+    memory.optimiser += 2 * parameters * kFloat / static_cast<double>(run.ranks);
+    // One student after the other looks at a shard.
+    memory.activations = std::max(memory.activations, in_a_shard * activation_bytes(run, student, value));
+  }
   const std::int64_t global = run.crops.global_size, local = run.crops.local_size;
   memory.pictures = own_pictures * kFloat *
                     static_cast<double>(run.student.backbone.channels *
@@ -86,7 +90,7 @@ TrainingMemory training_memory(const TrainingRun& run) {
              run.patches_looked_at() * static_cast<double>(run.teacher->patch_head().prototypes);
   }
   memory.targets = own_pictures * scores * kFloat;
-  memory.activations = std::max(own_pictures * scores * value, in_a_shard * activation_bytes(run, value));
+  memory.activations = std::max(memory.activations, own_pictures * scores * value);
   return memory;
 }
 

@@ -10,7 +10,7 @@ namespace paddock::spec {
 // Bytes at the worst moment of a step, on the rank with the most shards.
 struct TrainingMemory {
   double weights =
-      0;  // student, its moving average, the frozen teacher; what products are given in place of them
+      0;  // students, their moving averages, the frozen teacher; what products are given in place of them
   double gradients = 0;  // and their sums over shards
   double optimiser = 0;  // the moments of this rank's slice
   double pictures = 0;   // the views of a step

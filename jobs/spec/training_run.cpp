@@ -45,29 +45,41 @@ std::optional<TrainingRun> pretrain_run(const OptionTable<PretrainOptions>& tabl
   return run;
 }
 
+// What a student is beside such a teacher, which decides its numbers of prototypes and its heads.
+NetworkSize distilled(const StudentSpec& student, std::int64_t image_size,
+                      const std::optional<NetworkSize>& teacher) {
+  NetworkSize size{resolved(student.backbone), image_size, student.dino_head, std::nullopt};
+  if (!teacher) return size;
+  size.dino_head.prototypes = teacher->dino_head.prototypes;
+  if (teacher->ibot_head) {
+    size.ibot_head = student.ibot_head;
+    size.ibot_head->prototypes = teacher->ibot_head->prototypes;
+  }
+  return size;
+}
+
 std::optional<TrainingRun> distill_run(const Json& with, const TrainingFacts& facts) {
   const auto options = distill_table().parse(with);
   if (!options) return std::nullopt;
   TrainingRun run = common_run(*options, facts);
   run.is_teacher_frozen = true;
-  run.student.backbone = resolved(options->student);
-  run.student.dino_head = options->dino_head;
-  if (facts.student) run.student = *facts.student;
   run.teacher = facts.frozen_teacher;
-  if (!run.teacher || facts.student) return run;
-  run.student.dino_head.prototypes = run.teacher->dino_head.prototypes;
-  if (run.teacher->ibot_head) {
-    run.student.ibot_head = options->ibot_head;
-    run.student.ibot_head->prototypes = run.teacher->ibot_head->prototypes;
-  }
+  for (const auto& [name, student] : students_of(*options))
+    run.students.emplace(name, distilled(student, options->crops.global_size, facts.frozen_teacher));
+  run.student = facts.student ? *facts.student : run.students.begin()->second;
+  if (options->students.empty()) run.students.clear();
   return run;
 }
 
 }  // namespace
 
-std::int64_t TrainingRun::student_tokens() const {
-  return 2 * tokens_of(student.backbone, crops.global_size) +
-         local_crops() * tokens_of(student.backbone, crops.local_size);
+std::map<std::string, NetworkSize> TrainingRun::learners() const {
+  return students.empty() ? std::map<std::string, NetworkSize>{{"", student}} : students;
+}
+
+std::int64_t TrainingRun::student_tokens(const NetworkSize& learner) const {
+  return 2 * tokens_of(learner.backbone, crops.global_size) +
+         local_crops() * tokens_of(learner.backbone, crops.local_size);
 }
 
 std::int64_t TrainingRun::teacher_tokens() const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,8 +31,10 @@ struct TrainingRun {
   ScheduleSpec schedule;
   double mask_probability = 0;  // 0: the iBOT loss looks at every patch
   std::vector<double> mask_ratio{.1, .5};
-  NetworkSize student;
+  NetworkSize student;           // of several the first
   bool is_student_known = true;  // false: `student` means nothing
+  std::map<std::string, NetworkSize>
+      students;  // that learn from one teacher, by name; empty: `student` alone
   // None: not known yet; of a distillation, nor are the student's numbers of prototypes then.
   std::optional<NetworkSize> teacher;
   bool is_teacher_frozen = false;  // else it is the moving average of the student
@@ -46,7 +49,10 @@ struct TrainingRun {
   std::int64_t shards_a_rank() const { return (shards + ranks - 1) / ranks; }  // of the rank with the most
   // That are looked at: none without the DINO loss.
   std::int64_t local_crops() const { return loss.dino_weight > 0 ? crops.local_count : 0; }
-  std::int64_t student_tokens() const;  // of all views of a picture
+  // All that learn, by name; the only one has the name "".
+  std::map<std::string, NetworkSize> learners() const;
+  // Of all views of a picture.
+  std::int64_t student_tokens(const NetworkSize& learner) const;
   std::int64_t teacher_tokens() const;
   // Patches of a picture that the iBOT loss looks at, on average.
   double patches_looked_at() const;

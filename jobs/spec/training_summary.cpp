@@ -21,14 +21,18 @@ double heads_flops(const NetworkSize& network, double class_rows, double patch_r
          patch_rows * head_flops(network.patch_head(), width);
 }
 
-// A backward pass is twice the work of its forward pass.
+// A backward pass is twice the work of its forward pass. A teacher that is the moving average of a student looks
+// for itself; a frozen one once for all students.
 double flops_a_picture(const TrainingRun& run) {
   const std::int64_t locals = run.local_crops();
-  const double student = forward_flops(run, run.student, 1 - run.student.backbone.drop_path, locals);
-  if (!run.teacher) return 3 * student;
   const double patches = run.patches_looked_at();
-  return 3 * (student + heads_flops(run.student, static_cast<double>(2 + locals), patches)) +
-         forward_flops(run, *run.teacher, 1, 0) + heads_flops(*run.teacher, 2, patches);
+  double flops = 0;
+  for (const auto& [name, student] : run.learners()) {
+    flops += 3 * forward_flops(run, student, 1 - student.backbone.drop_path, locals);
+    if (run.teacher) flops += 3 * heads_flops(student, static_cast<double>(2 + locals), patches);
+  }
+  if (!run.teacher) return flops;
+  return flops + forward_flops(run, *run.teacher, 1, 0) + heads_flops(*run.teacher, 2, patches);
 }
 
 std::string in_epochs(const TrainingSummary& summary) {
@@ -39,27 +43,40 @@ std::string in_epochs(const TrainingSummary& summary) {
 
 TrainingSizes sizes_of(const TrainingRun& run) {
   TrainingSizes sizes;
-  sizes.student_tokens = run.student_tokens();
   sizes.teacher_tokens = run.teacher_tokens();
-  sizes.backbone_parameters = backbone_parameters(run.student);
   sizes.is_teacher_known = run.teacher.has_value();
-  if (run.teacher) sizes.heads_parameters = heads_parameters(run.student);
+  for (const auto& [name, student] : run.learners()) {
+    const StudentSizes own{run.student_tokens(student), backbone_parameters(student),
+                           run.teacher ? heads_parameters(student) : 0};
+    sizes.student_tokens += own.tokens;
+    sizes.backbone_parameters += own.backbone_parameters;
+    sizes.heads_parameters += own.heads_parameters;
+    if (!run.students.empty()) sizes.students.emplace(name, own);
+  }
   sizes.flops_a_picture = flops_a_picture(run);
   sizes.flops_a_step = sizes.flops_a_picture * static_cast<double>(run.batch_size);
   sizes.memory = training_memory(run);
   return sizes;
 }
 
+std::string parameters_text(const TrainingSizes& sizes, std::int64_t backbone, std::int64_t heads) {
+  std::string text = "backbone " + with_prefix(static_cast<double>(backbone)) + " parameters";
+  if (sizes.is_teacher_known) text += ", heads " + with_prefix(static_cast<double>(heads)) + " parameters";
+  return text;
+}
+
 std::string to_text(const TrainingSizes& sizes, bool is_bf16) {
   const std::string at_least = sizes.is_teacher_known ? "" : "at least ";
-  std::string text =
-      "networks  backbone " + with_prefix(static_cast<double>(sizes.backbone_parameters)) + " parameters";
-  if (sizes.is_teacher_known)
-    text += ", heads " + with_prefix(static_cast<double>(sizes.heads_parameters)) + " parameters";
-  else
+  std::string text = "networks  ";
+  for (const auto& [name, own] : sizes.students)
+    text += name + ": " + parameters_text(sizes, own.backbone_parameters, own.heads_parameters) + "; ";
+  text += (sizes.students.empty() ? "" : "together: ") +
+          parameters_text(sizes, sizes.backbone_parameters, sizes.heads_parameters);
+  if (!sizes.is_teacher_known)
     text += "; heads and what else the teacher decides are not counted, since it isn't known yet";
   text += "\nwork      " + at_least + with_prefix(sizes.flops_a_picture) + "FLOP a picture, " +
-          with_prefix(sizes.flops_a_step) + "FLOP a step; tokens a picture: student " +
+          with_prefix(sizes.flops_a_step) +
+          "FLOP a step; tokens a picture: " + (sizes.students.empty() ? "student " : "students together ") +
           grouped(sizes.student_tokens) + ", teacher " + grouped(sizes.teacher_tokens) + "\n";
   const TrainingMemory& memory = sizes.memory;
   text += "memory    " + (sizes.is_teacher_known ? "about " : at_least) + gibibytes(memory.total()) +
@@ -72,10 +89,17 @@ std::string to_text(const TrainingSizes& sizes, bool is_bf16) {
 
 Json to_json(const TrainingSizes& sizes) {
   const TrainingMemory& memory = sizes.memory;
+  Json students = Json::object();
+  for (const auto& [name, own] : sizes.students) {
+    students[name] = {{"tokens", own.tokens},
+                      {"backbone_parameters", own.backbone_parameters},
+                      {"heads_parameters", sizes.is_teacher_known ? Json(own.heads_parameters) : Json()}};
+  }
   return {{"student_tokens", sizes.student_tokens},
           {"teacher_tokens", sizes.teacher_tokens},
           {"backbone_parameters", sizes.backbone_parameters},
           {"heads_parameters", sizes.is_teacher_known ? Json(sizes.heads_parameters) : Json()},
+          {"students", std::move(students)},
           {"is_teacher_known", sizes.is_teacher_known},
           {"flops_a_picture", sizes.flops_a_picture},
           {"flops_a_step", sizes.flops_a_step},

@@ -4,6 +4,7 @@
 // Threads: pure functions. Errors: none; nothing is returned for options that are no training's.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,10 +14,18 @@
 
 namespace paddock::spec {
 
+struct StudentSizes {
+  std::int64_t tokens = 0;  // of all views of a picture
+  std::int64_t backbone_parameters = 0;
+  std::int64_t heads_parameters = 0;
+};
+
+// Those of several students are sums over them.
 struct TrainingSizes {
   std::int64_t student_tokens = 0;  // of all views of a picture
   std::int64_t teacher_tokens = 0;
   std::int64_t backbone_parameters = 0;
+  std::map<std::string, StudentSizes> students;  // of a distillation of several, by name
   // False: a distillation whose teacher is not known yet. It decides the numbers of prototypes, so heads,
   // targets and the teacher's share are left out of the numbers below.
   bool is_teacher_known = true;

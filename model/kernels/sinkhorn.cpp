@@ -18,8 +18,8 @@ void sinkhorn_add_mass(const SinkhornRows& rows, float* mass, std::int64_t begin
   PADDOCK_BEST_FORM(sinkhorn_add_mass_loop, rows, mass, begin, end);
 }
 
-void sinkhorn_factors_and_mass(const SinkhornRows& rows, const float* r, float floor, float* mass, std::int64_t begin,
-                               std::int64_t end) {
+void sinkhorn_factors_and_mass(const SinkhornRows& rows, const float* r, float floor, float* mass,
+                               std::int64_t begin, std::int64_t end) {
   PADDOCK_BEST_FORM(sinkhorn_factors_and_mass_loop, rows, r, floor, mass, begin, end);
 }
 

@@ -29,8 +29,8 @@ struct SinkhornRows {
 // mass_k += Σ_r u_r · Q_rk.
 void sinkhorn_add_mass(const SinkhornRows& rows, float* mass, std::int64_t begin, std::int64_t end);
 // u_r = 1 / max(Σ_k Q_rk · r_k, floor), and with these the same.
-void sinkhorn_factors_and_mass(const SinkhornRows& rows, const float* r, float floor, float* mass, std::int64_t begin,
-                               std::int64_t end);
+void sinkhorn_factors_and_mass(const SinkhornRows& rows, const float* r, float floor, float* mass,
+                               std::int64_t begin, std::int64_t end);
 // The same factors; Q_rk becomes u_r · Q_rk · r_k.
 void sinkhorn_factors_and_result(const SinkhornRows& rows, const float* r, float floor, std::int64_t begin,
                                  std::int64_t end);

@@ -39,6 +39,8 @@ TEST(Progress, ShowsWhatARankReports) {
                            {"unit", "images/s"},
                            {"seconds_left", 240}}),
             "train 120/600  loss 8.912  143.2 images/s  4m 0s left");
+  EXPECT_EQ(progress_text({{"phase", "train"}, {"loss", 2.5}, {"loss_of", "mean of 2 students"}}),
+            "train  loss 2.5 (mean of 2 students)");
   EXPECT_EQ(progress_text(Json()), "");
 }
 

@@ -290,5 +290,21 @@ TEST(Curves, ATornLastLineIsPassedOverAndAnotherAttemptIsMarked) {
   EXPECT_EQ(charts[0].marks, (std::vector<double>{2}));
 }
 
+TEST(Curves, OfSeveralStudentsAreOneLineEach) {
+  const ScratchFolder scratch("paddock-curves-students");
+  std::ofstream(scratch.path() / "metrics.jsonl")
+      << R"({"step":1,"loss":3,"students":{"a":{"loss":2,"grad_norm":1},"b":{"loss":4,"grad_norm":null}}})"
+      << "\n";
+  std::ofstream(scratch.path() / "heldout.jsonl")
+      << R"({"step":1,"loss":3,"students":{"a":{"loss":2.5},"b":{"loss":3.5}}})"
+      << "\n";
+  const std::vector<LineChart> charts = curves_of_run("distill", scratch.path());
+  ASSERT_EQ(charts.size(), 2u);
+  ASSERT_EQ(charts[0].series.size(), 4u);
+  EXPECT_EQ(charts[0].series[2].name, "b, training");
+  EXPECT_EQ(charts[0].series[3].points.front().second, 3.5);
+  ASSERT_EQ(charts[1].series.size(), 1u);
+}
+
 }  // namespace
 }  // namespace paddock::evaluate

@@ -53,6 +53,28 @@ TEST_F(RunsTest, OneTwoThreeOneAndFourRanksWithKillsBetweenEndInTheBitsOfOneUndi
   }
 }
 
+// The same of a distillation of two students, each of which has its own gradients and slices of moments.
+TEST_F(RunsTest, OneTwoAndThreeRanksWithKillsBetweenEndInTheSameBitsOfBothStudents) {
+  write_spec(4);
+  const auto teacher = folder_.path() / "teacher";
+  ASSERT_EQ(Attempt("pretrain", spec_, teacher, 1).wait(), std::vector<int>{0});
+  auto options = two_students(dataset(), teacher / "checkpoints" / "step-0000000004");
+  options["run"]["checkpoint_every"] = 2;
+  std::ofstream(spec_) << options.dump();
+  const auto undisturbed = folder_.path() / "one", dir = folder_.path() / "elastic";
+  ASSERT_EQ(Attempt("distill", spec_, undisturbed, 1).wait(), std::vector<int>{0});
+  for (const int world : {1, 2, 3}) {
+    Attempt attempt("distill", spec_, dir, world);
+    EXPECT_TRUE(attempt.wait_for("checkpoint", 1)) << world << " ranks";
+    attempt.signal_all(SIGKILL);
+  }
+  ASSERT_EQ(Attempt("distill", spec_, dir, 2).wait(), (std::vector<int>{0, 0}));
+  EXPECT_TRUE(outcome(dir) == outcome(undisturbed));
+  for (const char* student : {"deep", "wide"}) {
+    EXPECT_TRUE(outcome(dir / "students" / student) == outcome(undisturbed / "students" / student));
+  }
+}
+
 class SeveralRanksTest : public RanksTest {};
 
 TEST_P(SeveralRanksTest, LoseOneAndTheOthersFailInsteadOfWaiting) {

@@ -100,6 +100,31 @@ inline nlohmann::json tiny_options(const fs::path& data) {
             {"heldout_every", 5}}}};
 }
 
+// Of a distillation of two from the final checkpoint of such a run.
+inline nlohmann::json two_students(const fs::path& data, const fs::path& teacher) {
+  auto options = tiny_options(data);
+  for (const char* key : {"backbone", "heads"}) options.erase(key);
+  options["teacher"] = teacher.string();
+  options["dino_head"] = {{"hidden", 32}, {"bottleneck", 16}};
+  options["students"] = {{"wide",
+                          {{"arch", "custom"},
+                           {"embed_dim", 24},
+                           {"depth", 2},
+                           {"heads", 2},
+                           {"patch_size", 8},
+                           {"layerscale", .1},
+                           {"dino_head", {{"hidden", 40}}}}},
+                         {"deep",
+                          {{"arch", "custom"},
+                           {"embed_dim", 16},
+                           {"depth", 3},
+                           {"heads", 2},
+                           {"patch_size", 8},
+                           {"registers", 1},
+                           {"layerscale", .1}}}};
+  return options;
+}
+
 inline std::string text_of_file(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;

@@ -279,7 +279,7 @@ TEST_F(TrainingTest, ARunOfBadStepsGoesBackToAGoodCheckpointAndOnWithOtherSample
     model::OneRank ranks;
     ReportChannel report(-1, true);
     TrainingHooks hooks;
-    hooks.on_gradients = [](std::int64_t data_step, torch::Tensor& gradients) {
+    hooks.on_gradients = [](std::int64_t data_step, const std::string&, torch::Tensor& gradients) {
       if (data_step >= 6 && data_step < 16) gradients[0] = std::numeric_limits<float>::quiet_NaN();
     };
     int seen = 0;

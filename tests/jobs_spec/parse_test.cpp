@@ -164,7 +164,7 @@ TEST(Parse, WrongReferencesSayWhatThereIs) {
                   "  more:\n    kind: curate\n    with:\n      pool: ${data}\n"),
       ElementsAre(
           "g.yaml:6: jobs.look.command: `${data.datset}`: a job of kind curate has no such artifact, must be "
-          "one of: dataset",
+          "one of: dataset; did you mean `dataset`?",
           "g.yaml:6: jobs.look.command: `${dta.dataset}`: no job is called \"dta\"; did you mean `data`?",
           "g.yaml:8: jobs.look.environment.X: `${look.out}` refers to the job itself",
           StartsWith("g.yaml:12: jobs.more.with.pool: `${data}` is not a reference")));
