@@ -76,7 +76,7 @@ TEST(Recipes, EachIsAllowedByItsKind) {
   }
   for (const char* name :
        {"vits14-short", "vitb14", "vitl16-short", "vitl14", "vitg14", "distill-vits14", "distill-vitb14",
-        "distill-vitl14", "distill-all", "cifar10-cpu", "vits14-1gpu", "adapt-518"})
+        "distill-vitl14", "distill-all", "cifar10-cpu", "distill-cifar10-cpu", "vits14-1gpu", "adapt-518"})
     EXPECT_TRUE(names.contains(name)) << name;
 }
 
@@ -106,7 +106,10 @@ TEST(Recipes, NoneHasAWarning) {
   for (const Recipe& recipe : recipes()) {
     TrainingFacts facts;
     facts.frozen_teacher = NetworkSize{};  // of whom a distillation takes the numbers of prototypes
-    facts.frozen_teacher->dino_head.prototypes = 131'072;
+    facts.frozen_teacher->dino_head.prototypes =
+        recipe.name == "distill-cifar10-cpu"
+            ? resolved_options("cifar10-cpu")["heads"]["dino"]["prototypes"].get<std::int64_t>()
+            : 131'072;
     const auto summary = summarize_training(recipe.kind, resolved_options(recipe.name), facts);
     ASSERT_TRUE(summary.has_value()) << recipe.name;
     EXPECT_THAT(summary->warnings, IsEmpty()) << recipe.name;
@@ -221,7 +224,8 @@ std::string problem_of(std::string_view kind, const Json& recipe) {
 
 TEST(Recipes, UnknownNamesAreRefusedWithThoseThereAre) {
   EXPECT_EQ(problem_of("distill", "distil-vits14"),
-            "is \"distil-vits14\", must be one of: distill-all, distill-vitb14, distill-vitl14, "
+            "is \"distil-vits14\", must be one of: distill-all, distill-cifar10-cpu, distill-vitb14, "
+            "distill-vitl14, "
             "distill-vits14; did you mean "
             "`distill-vits14`?");
   EXPECT_THAT(
@@ -274,7 +278,8 @@ TEST(Recipes, TheSchemaKnowsThemByKind) {
     if (properties.contains("recipe"))
       enums[each["if"]["properties"]["kind"]["const"]] = properties["recipe"]["enum"];
   }
-  EXPECT_EQ(enums["distill"], Json({"distill-all", "distill-vitb14", "distill-vitl14", "distill-vits14"}));
+  EXPECT_EQ(enums["distill"], Json({"distill-all", "distill-cifar10-cpu", "distill-vitb14", "distill-vitl14",
+                                    "distill-vits14"}));
   EXPECT_TRUE(enums.contains("pretrain"));
   EXPECT_FALSE(enums.contains("evaluate"));
 }
