@@ -107,7 +107,7 @@ class Places {
   std::vector<Place> places_;
   std::vector<PlaceDetails> details_;                         // of the same numbers
   std::vector<Room> most_;                                    // by block, of places that take work
-  std::vector<std::pair<std::string, std::uint64_t>> racks_;  // by name; how many nodes stand in each, "": in none
+  std::vector<std::pair<std::string, std::uint64_t>> racks_;  // by name; how many nodes stand in each
 };
 
 // What the place has for the request: of GPUs only those of the right kind. `free`: what it has of any kind.
