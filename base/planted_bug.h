@@ -11,6 +11,8 @@ enum class PlantedBug {
   kForgetFence,  // an older attempt's reports count for the newest
   kGrantTwice,   // GPUs that were given stay free
   kLoseCancel,   // confirmed, and not done
+  kIgnoreQuota,  // gangs are placed whatever their tenant may use
+  kForgetShare,  // whoever came first gets all
 };
 
 #ifdef PADDOCK_PLANTED_BUGS

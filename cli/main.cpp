@@ -16,6 +16,7 @@
 #include "coordinator/options.h"
 #include "jobs/spec/units.h"
 #include "simulation/simulation.h"
+#include "simulation/workload/trial.h"
 #include "worker/daemon.h"
 #include "worker/gpu_watch.h"
 #include "worker/guard.h"
@@ -208,33 +209,76 @@ void add_worker(CLI::App& app, Chosen& chosen) {
   });
 }
 
+Result<int> simulate_seeds(std::uint64_t first, std::uint64_t seeds, bool prints_events) {
+  bool is_good = true;
+  for (std::uint64_t i = 0; i < seeds; ++i) {
+    const auto outcome = simulation::simulate(first + i, prints_events ? &std::cout : nullptr);
+    for (const std::string& violation : outcome.violations)
+      std::cout << "seed " << outcome.seed << ": " << violation << '\n';
+    if (seeds == 1)
+      std::cout << "seed " << outcome.seed << ": " << outcome.events << " events, hash " << outcome.hash
+                << (outcome.violations.empty() ? ", nothing wrong\n" : "\n");
+    is_good = is_good && outcome.violations.empty();
+  }
+  return is_good ? kDone : kFailed;
+}
+
+Result<int> simulate_workload(const simulation::TrialOptions& options, bool is_json) {
+  TRY_ASSIGN(const simulation::Trial trial, simulation::try_workload(options), "simulate");
+  if (is_json) {
+    print_json(trial.json);
+    return kDone;
+  }
+  for (const std::string& note : trial.notes) print_text(note + "\n");
+  print_text(table(trial.columns, trial.rows));
+  return kDone;
+}
+
 void add_simulate(CLI::App& app, Chosen& chosen) {
   struct Given {
-    std::uint64_t seed = 0;
     std::uint64_t seeds = 1;
     bool events = false;
+    simulation::TrialOptions trial;
   };
   const auto given = std::make_shared<Given>();
-  CLI::App* command = app.add_subcommand(
-      "simulate", "coordinator and workers through simulated faults: the same seed, the same history");
-  command->add_option("--seed", given->seed, "which history")->capture_default_str();
-  command->add_option("--seeds", given->seeds, "so many, from that one on")
+  auto& trial = given->trial;
+  CLI::App* command = app.add_subcommand("simulate",
+                                         "coordinator and workers through simulated faults: the same seed, "
+                                         "the same history; or a workload under "
+                                         "FIFO, EASY and Paddock's scheduler");
+  command->add_option("--seed", trial.seed, "which history, or which workload")->capture_default_str();
+  command->add_option("--seeds", given->seeds, "so many histories, from that one on")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_flag("--events", given->events, "prints all that happens");
+  CLI::Option* const trace = command->add_option(
+      "--trace", trial.trace, "replays this workload (Standard Workload Format) instead of a history");
+  command
+      ->add_option("--synthetic", trial.synthetic,
+                   "draws a workload of so many jobs (Lublin and Feitelson 2003) instead of a history")
+      ->check(CLI::PositiveNumber)
+      ->excludes(trace);
+  command->add_option("--load", trial.load, "of what the cluster can do, offered by a drawn workload")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--write", trial.write, "writes the workload there, in the same format");
+  command->add_option("--nodes", trial.nodes, "of the cluster; without it what the trace says")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--cores", trial.cores, "of each node; without it what the trace says, or 1")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--policy", trial.policy, "fifo, easy, paddock or all")
+      ->check(CLI::IsMember({"fifo", "easy", "paddock", "all"}))
+      ->capture_default_str();
+  add_output_option(*command, chosen);
   command->callback([&chosen, given] {
-    chosen.run = [given]() -> Result<int> {
-      bool is_good = true;
-      for (std::uint64_t i = 0; i < given->seeds; ++i) {
-        const auto outcome = simulation::simulate(given->seed + i, given->events ? &std::cout : nullptr);
-        for (const std::string& violation : outcome.violations)
-          std::cout << "seed " << outcome.seed << ": " << violation << '\n';
-        if (given->seeds == 1)
-          std::cout << "seed " << outcome.seed << ": " << outcome.events << " events, hash " << outcome.hash
-                    << (outcome.violations.empty() ? ", nothing wrong\n" : "\n");
-        is_good = is_good && outcome.violations.empty();
-      }
-      return is_good ? kDone : kFailed;
+    chosen.run = [&chosen, given]() -> Result<int> {
+      const auto& options = given->trial;
+      const bool has_workload = !options.trace.empty() || options.synthetic > 0;
+      if (!has_workload && (options.nodes > 0 || options.cores > 0 || !options.write.empty()))
+        return fail(Code::kInvalid,
+                    "--nodes, --cores and --write are of a workload: give --trace or --synthetic");
+      if (!has_workload) return simulate_seeds(given->trial.seed, given->seeds, given->events);
+      return simulate_workload(given->trial, chosen.is_json);
     };
   });
 }

@@ -109,7 +109,7 @@ void on(Step& step, const NodeJoined& event) {
   }
   node.address = event.address;
   node.is_ready = true;
-  node.lease_until = event.lease_until;
+  set_lease(step.cluster, node, event.lease_until);
   index_node(step.cluster, node);
   step.cluster.is_placement_due = true;
 }
@@ -124,7 +124,7 @@ Node* ready_node(Cluster& cluster, const NodeId& name, std::uint64_t incarnation
 
 void on(Step& step, const NodeSeen& event) {
   if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
-    node->lease_until = std::max(node->lease_until, event.lease_until);
+    set_lease(step.cluster, *node, std::max(node->lease_until, event.lease_until));
   }
 }
 
@@ -225,9 +225,12 @@ void on(Step& step, const TenantSet& event) {
 void on(Step& step, const CoordinatorStarted& event) {
   if (event.rules != step.cluster.rules) step.cluster.is_placement_due = true;
   step.cluster.rules = event.rules;
-  if (event.rules < 2) step.cluster.holds.clear();
+  if (event.rules < 2) {
+    step.cluster.holds.clear();
+    index_holds(step.cluster);
+  }
   for (auto& [name, node] : step.cluster.nodes) {
-    if (node.is_ready) node.lease_until = event.lease_until;
+    if (node.is_ready) set_lease(step.cluster, node, event.lease_until);
   }
   for (const auto& [id, graph] : step.cluster.graphs) {
     if (graph.state != GraphState::kActive) continue;

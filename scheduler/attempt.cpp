@@ -27,7 +27,7 @@ Node* node_of(Cluster& cluster, const Rank& rank) {
                                                                                      : nullptr;
 }
 
-void take(Cluster& cluster, Node& node, const Request& request, Rank& rank) {
+void take(Node& node, const Request& request, Rank& rank) {
   node.free.cpus -= request.cpus_per_rank;
   node.free.memory_bytes -= request.memory_bytes_per_rank;
   for (const Gpu& gpu : node.offer.gpus) {
@@ -35,7 +35,6 @@ void take(Cluster& cluster, Node& node, const Request& request, Rank& rank) {
     if (is_wanted(request, gpu) && node.free.gpus.erase(gpu.uuid) > 0) rank.gpus.push_back(gpu.uuid);
   }
   if (is_planted(PlantedBug::kGrantTwice)) node.free.gpus.insert(rank.gpus.begin(), rank.gpus.end());
-  index_node(cluster, node);
 }
 
 void give_back(Cluster& cluster, Node& node, const Request& request, const Rank& rank) {
@@ -44,7 +43,7 @@ void give_back(Cluster& cluster, Node& node, const Request& request, const Rank&
   for (const std::string& gpu : rank.gpus) {
     if (is_well(node.offer, gpu)) node.free.gpus.insert(gpu);
   }
-  index_node(cluster, node);
+  index_freed(cluster, node);
 }
 
 bool has_ranks_on(const Attempt& attempt, const NodeId& node) {
@@ -76,7 +75,7 @@ void begin_ending(Step& step, const Job& job, Attempt& attempt, Ending ending) {
   }
   attempt.ending = std::move(ending);
   forget_time_limit(step.cluster, job, attempt);
-  forget_attempt(step.cluster, graph_of(step.cluster, attempt), attempt);
+  index_ending(step.cluster, graph_of(step.cluster, attempt), job, attempt);
   std::set<NodeId> told;
   for (const Rank& rank : attempt.ranks) {
     if (rank.state == RankState::kEnded || !told.insert(rank.node).second) continue;
@@ -116,8 +115,10 @@ void finish_attempt(Step& step, const JobKey& key, Job& job, Attempt& attempt) {
     }
   }
   attempt.ended = step.at.wall;
-  if (Node* master = node_of(step.cluster, attempt.ranks.front()))
+  if (Node* master = node_of(step.cluster, attempt.ranks.front())) {
     master->free.ports.insert(attempt.master_port);
+    index_freed(step.cluster, *master);
+  }
   step.cluster.is_placement_due = true;
   settle_job(step, key, job, attempt, may_retry);
 }
@@ -129,7 +130,9 @@ void close_rank(Step& step, const Job& job, Attempt& attempt, Rank& rank) {
          step.at.now);
   if (Node* node = node_of(step.cluster, rank)) {
     give_back(step.cluster, *node, job.request.resources, rank);
-    if (!has_ranks_on(attempt, rank.node)) node->attempts.erase(attempt.fence);
+    const bool is_last = !has_ranks_on(attempt, rank.node);
+    if (is_last) node->attempts.erase(attempt.fence);
+    forget_rank(step.cluster, job, attempt, rank, is_last);
   }
   step.cluster.is_placement_due = true;
 }
@@ -187,11 +190,12 @@ void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nod
       rank.node = name;
       rank.generation = node.generation;
       rank.local_rank = local;
-      take(step.cluster, node, request, rank);
+      take(node, request, rank);
       charge(step.cluster, graph.tenant, request, Charge::kTake, step.at.now);
       attempt.ranks.push_back(std::move(rank));
     }
     node.attempts.insert(attempt.fence);
+    index_taken(step.cluster, node);
     step.effects.push_back(StartRanks{name, attempt.fence});
   }
   if (!job.launch.stage_key.empty()) {

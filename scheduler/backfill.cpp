@@ -1,66 +1,82 @@
 #include "scheduler/backfill.h"
 
 #include <algorithm>
+#include <limits>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 namespace paddock::scheduler {
 namespace {
 
-// Running attempts looked at to find out when a gang will fit; beyond that the future is not known well anyway.
-constexpr int kAttemptsLookedAtMax = 2'000;
+constexpr Instant kNow{std::numeric_limits<std::int64_t>::min()};
 
-// Goes through the running attempts in the order in which their time limits end them, until enough nodes fit.
-std::optional<Hold> earliest(const Cluster& cluster, const JobKey& key, const Wanted& wanted,
-                             const Nodes& closed) {
-  const std::size_t needed = wanted.request.fewest_nodes();
-  Release release(cluster, wanted, closed);
-  int looked_at = 0;
-  for (const auto& [ends_at, fence] : cluster.time_limits) {
-    if (++looked_at > kAttemptsLookedAtMax) return std::nullopt;
-    const FoundConst found = find_attempt(cluster, fence);
-    release.release(fence);
-    if (release.fitting().size() < needed) continue;
-    Hold hold{key, {}, ends_at + found.job->request.grace, {}};
-    for (const NodeId& node : release.fitting()) {
-      if (hold.nodes.size() < needed) hold.nodes.insert(node);
-    }
-    return hold;
+// When the place will have room for a part of the gang, as far as time limits tell.
+Instant has_room_at(const Places& places, std::size_t number, const Request& request) {
+  const PlaceDetails& details = places.details(number);
+  Room room = wanted_part(request, details, places[number].free);
+  if (room.holds(request)) return kNow;
+  for (const Part& part : details.parts) {
+    add_part(request, details, part, room);
+    if (room.holds(request)) return part.ends_at;
   }
-  return std::nullopt;
+  return details.parts.empty() ? kNever : details.parts.back().ends_at;  // it does when all have gone
+}
+
+struct Choice {
+  Nodes nodes;
+  Instant last;  // when the last of them has room
+};
+
+std::optional<Choice> soonest(const Cluster& cluster, const Wanted& wanted, const Closed& closed) {
+  const Places& places = cluster.index.places;
+  const Request& request = wanted.request;
+  // Of those that have room at the same time, or nobody knows when, those that lack least.
+  using Turn = std::tuple<Instant, std::int64_t, std::int64_t, std::size_t>;
+  std::vector<Turn> turns;
+  for (std::size_t number = 0; number < places.size(); ++number) {
+    if (!places[number].takes_work || !wanted_when_empty(request, places.details(number)).holds(request) ||
+        !is_open(cluster, number, wanted, closed))
+      continue;
+    turns.emplace_back(has_room_at(places, number, request),
+                       -static_cast<std::int64_t>(places[number].free.gpus),
+                       -static_cast<std::int64_t>(places[number].free.cpus), number);
+  }
+  const std::size_t needed = std::max(1u, request.fewest_nodes());
+  if (turns.size() < needed) return std::nullopt;
+  std::ranges::nth_element(turns, turns.begin() + static_cast<std::ptrdiff_t>(needed - 1));
+  Choice choice{{}, std::get<Instant>(turns[needed - 1])};
+  for (std::size_t i = 0; i < needed; ++i)
+    choice.nodes.insert(places.details(std::get<std::size_t>(turns[i])).name);
+  return choice;
 }
 
 }  // namespace
 
-std::optional<Hold> kept_hold(const Cluster& cluster, const JobKey& key, const Wanted& wanted,
-                              const Nodes& closed, Instant now) {
-  const Hold* before = find_hold(cluster, key);
-  if (before == nullptr || before->from < now || before->nodes.size() != wanted.request.fewest_nodes())
-    return std::nullopt;
-  for (const NodeId& name : before->nodes) {
-    const auto node = cluster.nodes.find(name);
-    if (node == cluster.nodes.end() || closed.contains(name) || !node->second.takes_work() ||
-        !has_labels(wanted.request, node->second.offer) ||
-        !room_when_empty(wanted.request, node->second.offer).holds(wanted.request))
-      return std::nullopt;
-  }
-  return *before;
-}
-
 std::optional<Hold> new_hold(const Cluster& cluster, const JobKey& key, const Wanted& wanted,
-                             const Nodes& closed) {
-  if (auto hold = earliest(cluster, key, wanted, closed)) return hold;
-  auto nodes = find_nodes_when_empty(cluster, wanted, closed);
-  if (!nodes) return std::nullopt;
-  return Hold{key, *std::move(nodes), kNever, {}};
+                             const Closed& closed, Instant now) {
+  if (auto choice = soonest(cluster, wanted, closed))
+    return Hold{key, std::move(choice->nodes), std::max(choice->last, now), {}};
+  if (wanted.request.apart.empty()) return std::nullopt;
+  // Where a job that it is to be kept apart from runs now it may go later; nobody knows when.
+  auto choice = soonest(cluster, Wanted{wanted.request, wanted.nodes}, closed);
+  if (!choice) return std::nullopt;
+  return Hold{key, std::move(choice->nodes), kNever, {}};
 }
 
-Nodes closed_to(const std::vector<Hold>& holds, Millis time_limit, Millis grace, Instant now) {
-  Nodes closed;
-  for (const Hold& hold : holds) {
-    const bool ends_before =
-        time_limit > Millis(0) && hold.from != kNever && now + time_limit + grace <= hold.from;
-    if (!ends_before) closed.insert(hold.nodes.begin(), hold.nodes.end());
-  }
-  return closed;
+bool is_good_still(const Cluster& cluster, const Hold& hold, const Wanted& wanted) {
+  if (hold.nodes.size() != wanted.request.fewest_nodes()) return false;
+  return !cluster.index.has_new_nodes || std::ranges::all_of(hold.nodes, [&](const NodeId& name) {
+    const auto number = cluster.index.places.find(name);
+    if (!number || !cluster.index.places[*number].takes_work) return false;
+    const PlaceDetails& details = cluster.index.places.details(*number);
+    return has_labels(wanted.request, details.labels) &&
+           wanted_when_empty(wanted.request, details).holds(wanted.request);
+  });
+}
+
+bool ends_before(const Hold& hold, Millis time_limit, Millis grace, Instant now) {
+  return time_limit > Millis(0) && hold.from != kNever && now + time_limit + grace <= hold.from;
 }
 
 const Hold* find_hold(const Cluster& cluster, const JobKey& key) {

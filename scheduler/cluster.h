@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -49,8 +48,6 @@ struct Node {
 
   bool takes_work() const { return is_ready && !cordon; }
 };
-
-inline constexpr Instant kNever{std::numeric_limits<std::int64_t>::max()};
 
 // Nodes kept for a queued job that comes first and does not fit yet: backfill.h, preemption.h.
 struct Hold {

@@ -16,8 +16,10 @@ namespace paddock::scheduler {
 
 // Raised by every change after which events of before would be decided otherwise: a journal holds no decisions, so
 // replay decides again, by the rules that CoordinatorStarted names (docs/journal-format.md). The old way keeps a file
-// of its own (rules_1.h). 2: fair share, quotas, holds with time limits, preemption, cordons, labels, racks.
-inline constexpr std::uint64_t kRules = 2;
+// of its own (rules_1.h, rules_2.h). 2: fair share, quotas, holds with time limits, preemption, cordons, labels, racks.
+// 3: nodes are kept, and attempts asked to go, node by node instead of among a bounded number of attempts; how much of the
+// queue a decision tries is bounded.
+inline constexpr std::uint64_t kRules = 3;
 
 // `token` is drawn by the client; a second submission with the same one changes nothing.
 struct GraphSubmitted {

@@ -125,7 +125,7 @@ std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job&
   if (const std::string obstacle = quota_obstacle(cluster, tenant, request); !obstacle.empty())
     return "waits because " + obstacle;
   if (const Hold* hold = find_hold(cluster, key)) return explain_held(cluster, *hold, wanted, now);
-  if (!cluster.holds.empty() && find_nodes(cluster, wanted, {})) {
+  if (!cluster.holds.empty() && find_nodes(cluster, wanted, Closed{})) {
     std::vector<std::string> holders;
     Nodes kept;
     for (const Hold& hold : cluster.holds) {
@@ -192,7 +192,7 @@ std::string explain(const Cluster& cluster, const JobKey& key, Instant now) {
 
 std::string explain_request(const Cluster& cluster, const Request& request) {
   const Wanted wanted{request, request.nodes};
-  const auto nodes = find_nodes(cluster, wanted, {});
+  const auto nodes = find_nodes(cluster, wanted, Closed{});
   return nodes ? "would run now on " + names_of({nodes->begin(), nodes->end()})
                : why_not_placed(cluster, wanted);
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
+
 namespace paddock::scheduler {
 namespace {
 
@@ -50,7 +52,7 @@ std::int64_t decayed(std::int64_t history, std::int64_t share, Millis time) {
 
 std::int64_t score_of(const Cluster& cluster, const std::string& name, Instant now) {
   const auto found = cluster.tenants.find(name);
-  if (found == cluster.tenants.end()) return 0;
+  if (found == cluster.tenants.end() || is_planted(PlantedBug::kForgetShare)) return 0;
   const Tenant tenant = settled(cluster, found->second, now);
   const std::int64_t share = dominant_share(tenant.used, cluster.index.total) * kFine + tenant.history;
   return share / kFine * 1'000 / std::max<std::int64_t>(1, tenant.weight_permille);

@@ -1,19 +1,14 @@
 #include "scheduler/index.h"
 
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "scheduler/cluster.h"
 #include "scheduler/priority.h"
 
 namespace paddock::scheduler {
 namespace {
-
-void drop_from_group(Index& index, const GroupKey& key, const Queued& queued) {
-  const auto found = index.groups.find(key);
-  if (found == index.groups.end()) return;
-  found->second.erase(queued);
-  if (found->second.empty() && !index.keeps_empty_groups) index.groups.erase(found);
-}
 
 bool waits_for_same_work(const Cluster& cluster, const Graph& graph, const Job& job) {
   const auto owner = cluster.stage_owners.find(job.launch.stage_key);
@@ -38,12 +33,57 @@ void subtract(Usage& total, const Usage& less) {
   total.memory_bytes -= less.memory_bytes;
 }
 
+// When it will have given back what it holds, at the latest.
+Instant end_of(const Job& job, const Attempt& attempt) {
+  if (attempt.ending) return attempt.ending->since + job.request.grace;
+  if (job.request.time_limit == Millis(0)) return kNever;
+  return attempt.started_at + job.request.time_limit + job.request.grace;
+}
+
+Room room_of(const Request& request, const Offer& offer, const Rank& rank) {
+  const auto well =
+      std::ranges::count_if(rank.gpus, [&](const std::string& gpu) { return is_well(offer, gpu); });
+  return {request.cpus_per_rank, request.memory_bytes_per_rank, static_cast<std::uint64_t>(well), 0};
+}
+
+// What the node gets back of it; nothing if no rank of it is left there.
+std::optional<Part> part_on(const Node& node, const Graph& graph, const Job& job, const Attempt& attempt) {
+  Part part{end_of(job, attempt), attempt.fence, kNotPreemptible, {}};
+  if (job.request.is_preemptible && !attempt.ending) part.priority = graph.priority;
+  bool is_there = false;
+  for (const Rank& rank : attempt.ranks) {
+    if (rank.node != node.name || rank.state == RankState::kEnded) continue;
+    is_there = true;
+    const Room room = room_of(job.request.resources, node.offer, rank);
+    part.room.cpus += room.cpus;
+    part.room.memory_bytes += room.memory_bytes;
+    part.room.gpus += room.gpus;
+  }
+  if (!is_there) return std::nullopt;
+  part.room.ports = attempt.ranks.front().node == node.name ? 1 : 0;
+  return part;
+}
+
+std::vector<Part> parts_on(const Cluster& cluster, const Node& node) {
+  std::vector<Part> parts;
+  for (const Fence fence : node.attempts) {
+    const FoundConst found = find_attempt(cluster, fence);
+    if (found.attempt == nullptr) continue;
+    if (const auto part = part_on(node, *find_graph(cluster, found.key.graph), *found.job, *found.attempt))
+      parts.push_back(*part);
+  }
+  return parts;
+}
+
 }  // namespace
 
-GroupKey group_of(const Graph& graph, const Job& job) {
+ClassKey class_of(const Graph& graph) {
+  return {graph.tenant, graph.priority};
+}
+
+Shape shape_of(const Graph& graph, const Job& job) {
   const Request& request = job.request.resources;
-  return {graph.tenant, graph.priority, job.request.time_limit, request.apart.empty() ? GraphId() : graph.id,
-          request};
+  return {job.request.time_limit, job.request.grace, request.apart.empty() ? GraphId() : graph.id, request};
 }
 
 Queued queued_of(const Graph& graph, const Job& job) {
@@ -52,35 +92,49 @@ Queued queued_of(const Graph& graph, const Job& job) {
 
 void index_node(Cluster& cluster, const Node& node) {
   Index& index = cluster.index;
-  Index::Counted& counted = index.counted[node.name];
-  std::optional<FreeKey> key;
-  if (node.takes_work()) key = FreeKey{node.free.gpus.size(), node.free.cpus};
-  if (counted.key != key) {
-    if (counted.key) {
-      const auto bucket = index.free.find(*counted.key);
-      bucket->second.erase(node.name);
-      if (bucket->second.empty()) index.free.erase(bucket);
-    }
-    if (key) index.free[*key].insert(node.name);
-    counted.key = key;
-  }
+  const std::size_t number = index.places.update(node);
+  index.places.replace_parts(number, parts_on(cluster, node));
+  const PlaceDetails& counted = index.places.details(number);
   const bool is_racked = node.takes_work() && node.offer.labels.contains("rack");
   if (is_racked != counted.is_racked) index.racked += is_racked ? 1 : -1;
-  counted.is_racked = is_racked;
   subtract(index.total, counted.offered);
-  counted.offered = node.is_ready ? offered_by(node) : Usage();
-  add(index.total, counted.offered);
+  const Usage offered = node.is_ready ? offered_by(node) : Usage();
+  add(index.total, offered);
+  index.places.count(number, offered, is_racked);
+  if (node.is_ready) {
+    index.leases.insert({node.lease_until, node.name});
+  } else {
+    index.leases.erase({node.lease_until, node.name});
+  }
+  index.has_new_nodes = true;
+}
+
+void set_lease(Cluster& cluster, Node& node, Instant until) {
+  cluster.index.leases.erase({node.lease_until, node.name});
+  node.lease_until = until;
+  if (node.is_ready) cluster.index.leases.insert({until, node.name});
+}
+
+void index_taken(Cluster& cluster, const Node& node) {
+  cluster.index.places.update_free(node);
+}
+
+void index_freed(Cluster& cluster, const Node& node) {
+  const std::size_t number = cluster.index.places.update_free(node);
+  std::vector<std::size_t>& freed = cluster.index.freed;
+  if (freed.empty() || freed.back() != number) freed.push_back(number);
 }
 
 void index_queued(Cluster& cluster, const Graph& graph, const Job& job) {
   const Queued queued = queued_of(graph, job);
   if (!job.launch.stage_key.empty()) cluster.index.same_stage[job.launch.stage_key].insert(queued);
-  if (!waits_for_same_work(cluster, graph, job)) cluster.index.groups[group_of(graph, job)].insert(queued);
+  if (!waits_for_same_work(cluster, graph, job))
+    cluster.index.groups.insert(class_of(graph), shape_of(graph, job), queued);
 }
 
 void forget_queued(Cluster& cluster, const Graph& graph, const Job& job) {
   const Queued queued = queued_of(graph, job);
-  drop_from_group(cluster.index, group_of(graph, job), queued);
+  cluster.index.groups.erase(class_of(graph), shape_of(graph, job), queued);
   const auto stage = cluster.index.same_stage.find(job.launch.stage_key);
   if (stage == cluster.index.same_stage.end()) return;
   stage->second.erase(queued);
@@ -93,7 +147,7 @@ void park_others(Cluster& cluster, const std::string& stage, const JobKey& owner
   for (const Queued& queued : found->second) {
     if (owner == JobKey{queued.graph, queued.job}) continue;
     const Graph& graph = *find_graph(cluster, queued.graph);
-    drop_from_group(cluster.index, group_of(graph, graph.jobs.at(queued.job)), queued);
+    cluster.index.groups.erase(class_of(graph), shape_of(graph, graph.jobs.at(queued.job)), queued);
     note_left(cluster, graph.tenant, graph.priority);
   }
 }
@@ -103,25 +157,66 @@ void unpark(Cluster& cluster, const std::string& stage, Instant now) {
   if (found == cluster.index.same_stage.end()) return;
   for (const Queued& queued : found->second) {
     const Graph& graph = *find_graph(cluster, queued.graph);
-    cluster.index.groups[group_of(graph, graph.jobs.at(queued.job))].insert(queued);
+    cluster.index.groups.insert(class_of(graph), shape_of(graph, graph.jobs.at(queued.job)), queued);
     note_waiting(cluster, graph.tenant, graph.priority, now);
   }
 }
 
 void index_attempt(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt) {
-  if (job.request.is_preemptible && !attempt.ending)
-    cluster.index.preemptible.insert({graph.priority, attempt.fence});
+  if (job.request.is_preemptible) cluster.index.preemptible.insert({graph.priority, attempt.fence});
+  for (std::size_t i = 0; i < attempt.ranks.size(); i += job.request.resources.ranks_per_node) {
+    const Node& node = cluster.nodes.at(attempt.ranks[i].node);
+    const Request& request = job.request.resources;
+    Part part{end_of(job, attempt),
+              attempt.fence,
+              job.request.is_preemptible ? graph.priority : kNotPreemptible,
+              {request.cpus_per_node(), request.memory_bytes_per_node(), request.gpus_per_node(),
+               i == 0 ? std::uint64_t{1} : 0}};
+    cluster.index.places.put_part(*cluster.index.places.find(node.name), part);
+  }
+}
+
+void index_ending(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt) {
+  forget_attempt(cluster, graph, attempt);
+  const NodeId* last = nullptr;
+  for (const Rank& rank : attempt.ranks) {
+    if (last != nullptr && *last == rank.node) continue;
+    last = &rank.node;
+    cluster.index.places.redate_part(*cluster.index.places.find(rank.node), attempt.fence,
+                                     end_of(job, attempt));
+  }
 }
 
 void forget_attempt(Cluster& cluster, const Graph& graph, const Attempt& attempt) {
   cluster.index.preemptible.erase({graph.priority, attempt.fence});
 }
 
+void forget_rank(Cluster& cluster, const Job& job, const Attempt& attempt, const Rank& rank, bool is_last) {
+  Places& places = cluster.index.places;
+  const std::size_t number = *places.find(rank.node);
+  if (is_last) return places.drop_part(number, attempt.fence);
+  const Node& node = cluster.nodes.at(rank.node);
+  places.shrink_part(number, attempt.fence, room_of(job.request.resources, node.offer, rank));
+}
+
+void index_holds(Cluster& cluster) {
+  Places& places = cluster.index.places;
+  places.keep_none();
+  for (std::size_t hold = 0; hold < cluster.holds.size(); ++hold) {
+    for (const NodeId& node : cluster.holds[hold].nodes) {
+      if (const auto number = places.find(node)) places.keep(*number, static_cast<std::int32_t>(hold));
+    }
+  }
+}
+
 Index rebuilt(const Cluster& cluster) {
   Cluster fresh;  // only its index is looked at
-  fresh.nodes = cluster.nodes;
   fresh.stage_owners = cluster.stage_owners;
-  for (const auto& [name, node] : cluster.nodes) index_node(fresh, node);
+  fresh.holds = cluster.holds;
+  for (const auto& [name, node] : cluster.nodes) {
+    index_node(fresh, node);
+    fresh.index.places.replace_parts(*fresh.index.places.find(name), parts_on(cluster, node));
+  }
   for (const Queued& queued : cluster.queue) {
     const Job* job = find_job(cluster, {queued.graph, queued.job});
     if (job != nullptr) index_queued(fresh, *find_graph(cluster, queued.graph), *job);
@@ -129,10 +224,11 @@ Index rebuilt(const Cluster& cluster) {
   for (const auto& [name, node] : cluster.nodes) {
     for (const Fence fence : node.attempts) {
       const FoundConst found = find_attempt(cluster, fence);
-      if (found.attempt != nullptr)
-        index_attempt(fresh, *find_graph(cluster, found.key.graph), *found.job, *found.attempt);
+      if (found.attempt == nullptr || !found.job->request.is_preemptible || found.attempt->ending) continue;
+      fresh.index.preemptible.insert({find_graph(cluster, found.key.graph)->priority, fence});
     }
   }
+  index_holds(fresh);
   return std::move(fresh.index);
 }
 

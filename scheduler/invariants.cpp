@@ -50,7 +50,9 @@ class Checker {
     for (const auto& [name, tenant] : cluster_.tenants)
       expect(used_[name] == tenant.used, "12: tenant ", name, " does not use what its ranks hold");
     check_holds();
-    expect(cluster_.index == rebuilt(cluster_), "14: the index is not what is there");
+    const Index anew = rebuilt(cluster_);
+    expect(cluster_.index == anew && cluster_.index.leases == anew.leases,
+           "14: the index is not what is there");
     expect(queued_ == cluster_.queue.size(), "5: ", queued_, " jobs are queued, the queue has ",
            cluster_.queue.size());
     expect(backing_off_ == cluster_.backoffs.size(), "5: ", backing_off_, " jobs back off, the set has ",
@@ -90,7 +92,7 @@ class Checker {
       }
     }
     std::set<std::pair<std::string, std::int64_t>> classes;
-    for (const auto& [group, jobs] : cluster_.index.groups) classes.insert({group.tenant, group.priority});
+    for (const auto& [key, groups] : cluster_.index.groups.classes()) classes.insert(key);
     for (const auto& [waiting, since] : cluster_.waits)
       expect(classes.contains(waiting), "13: priority ", waiting.second, " of ", waiting.first,
              " waits without a job");

@@ -6,8 +6,9 @@ namespace paddock::scheduler {
 
 std::vector<What> due(const Cluster& cluster, Instant now) {
   std::vector<What> events;
-  for (const auto& [name, node] : cluster.nodes) {
-    if (node.is_ready && node.lease_until <= now) events.emplace_back(NodeLost{name, node.incarnation});
+  for (const auto& [until, name] : cluster.index.leases) {
+    if (until > now) break;
+    events.emplace_back(NodeLost{name, cluster.nodes.at(name).incarnation});
   }
   for (const auto& [retry_at, job] : cluster.backoffs) {
     if (retry_at > now) break;
@@ -27,9 +28,7 @@ std::vector<What> due(const Cluster& cluster, Instant now) {
 std::optional<Instant> next_deadline(const Cluster& cluster) {
   std::optional<Instant> next;
   const auto consider = [&](Instant at) { next = next ? std::min(*next, at) : at; };
-  for (const auto& [name, node] : cluster.nodes) {
-    if (node.is_ready) consider(node.lease_until);
-  }
+  if (!cluster.index.leases.empty()) consider(cluster.index.leases.begin()->first);
   if (!cluster.backoffs.empty()) consider(cluster.backoffs.begin()->first);
   if (!cluster.cordons.empty()) consider(cluster.cordons.begin()->first);
   if (!cluster.time_limits.empty()) consider(cluster.time_limits.begin()->first);

@@ -3,7 +3,7 @@
 // racks (label `rack`) as it can. Threads: pure functions.
 #pragma once
 
-#include <map>
+#include <array>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,46 +22,31 @@ struct Wanted {
   GraphId graph{};          // whose jobs request.apart keeps apart
 };
 
+// Which nodes may not be taken: those kept for holds, by the holds' marks in the index, and some by name.
+struct Closed {
+  std::array<bool, 2 * kHoldsMax> holds{};
+  const Nodes* others = nullptr;  // not owned; nullptr: none
+};
+
 // The nodes, without those of `closed`, that can take the gang now, in the order of its ranks; none: it does not
 // fit.
 std::optional<std::vector<NodeId>> find_nodes(const Cluster& cluster, const Wanted& wanted,
                                               const Nodes& closed);
 
-// The nodes that could take the smallest gang if they were empty, those that lack least first; none: too large for
-// this cluster.
-std::optional<Nodes> find_nodes_when_empty(const Cluster& cluster, const Wanted& wanted, const Nodes& closed);
+// `would_do`: set, where it does not fit, to the number of nodes that would do.
+std::optional<std::vector<NodeId>> find_nodes(const Cluster& cluster, const Wanted& wanted,
+                                              const Closed& closed, std::uint32_t* would_do = nullptr);
 
-// All nodes that can take a part of the gang now.
-Nodes all_fitting(const Cluster& cluster, const Wanted& wanted, const Nodes& closed);
+// The numbers of all places that can take a part of the gang now.
+std::vector<std::size_t> all_fitting(const Cluster& cluster, const Wanted& wanted, const Closed& closed);
 
 // Whether the node may be taken at all: it takes work, has the labels, and no job that is to be kept apart.
 bool may_take(const Cluster& cluster, const Node& node, const Wanted& wanted);
 
+// The same of the node of that place, and that it is not closed.
+bool is_open(const Cluster& cluster, std::size_t number, const Wanted& wanted, const Closed& closed);
+
 // The job that works on the same stage, if it is another.
 std::optional<JobKey> same_work(const Cluster& cluster, const JobKey& key, const Job& job);
-
-// How many more of an attempt's resources a node would have if some of its attempts were gone.
-class Release {
- public:
-  Release(const Cluster& cluster, const Wanted& wanted, const Nodes& closed);
-
-  // As if the attempt had ended.
-  void release(Fence fence);
-  // Takes that back.
-  void restore(Fence fence);
-  bool fits(const NodeId& node) const;
-  // The nodes that fit now, or would with what was released.
-  const Nodes& fitting() const { return fitting_; }
-
- private:
-  void change(Fence fence, bool is_release);
-  Room room_of(const Node& node) const;
-
-  const Cluster& cluster_;
-  const Wanted& wanted_;
-  const Nodes& closed_;
-  std::map<NodeId, Room> more_;
-  Nodes fitting_;
-};
 
 }  // namespace paddock::scheduler

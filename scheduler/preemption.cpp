@@ -1,76 +1,130 @@
 #include "scheduler/preemption.h"
 
 #include <algorithm>
-#include <string>
+#include <limits>
+#include <map>
+#include <tuple>
+#include <utility>
 #include <vector>
-
-#include "scheduler/attempt.h"
-#include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
 namespace {
 
-constexpr int kVictimsLookedAtMax = 2'000;
-
 // Where it did not help it is not tried again at every decision.
 constexpr Millis kTryAgainAfter = std::chrono::seconds(10);
+
+// Lower priority goes first, then the newest: it has least to lose.
+using Loss = std::pair<std::int64_t, std::int64_t>;  // priority, minus fence
+
+Loss loss_of(const Part& part) {
+  return {part.priority, -static_cast<std::int64_t>(part.fence.value)};
+}
+
+constexpr Loss kNoLoss{std::numeric_limits<std::int64_t>::min(), 0};
+
+// One node, and who has to go from it at most.
+struct Site {
+  Loss worst = kNoLoss;
+  std::size_t number = 0;
+  auto operator<=>(const Site&) const = default;
+};
+
+// The parts that would go from the place for one of `priority`, in that order, until there is room. False: there is none.
+bool find_leaving(const Places& places, std::size_t number, const Request& request, std::int64_t priority,
+                  std::vector<const Part*>& parts) {
+  parts.clear();
+  const PlaceDetails& details = places.details(number);
+  Room room = wanted_part(request, details, places[number].free);
+  if (room.holds(request)) return true;
+  for (const Part& part : details.parts) {
+    if (part.priority < priority) parts.push_back(&part);
+  }
+  std::ranges::sort(parts, {}, [](const Part* part) { return loss_of(*part); });
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    add_part(request, details, *parts[i], room);
+    if (!room.holds(request)) continue;
+    parts.resize(i + 1);
+    return true;
+  }
+  return false;
+}
+
+bool may_clear(const Cluster& cluster, std::size_t number, std::int64_t priority, const Wanted& wanted,
+               const Closed& closed) {
+  const Places& places = cluster.index.places;
+  if (!places[number].takes_work) return false;
+  const PlaceDetails& details = places.details(number);
+  return (places[number].free.holds(wanted.request) ||
+          std::ranges::any_of(details.parts, [&](const Part& part) { return part.priority < priority; })) &&
+         is_open(cluster, number, wanted, closed);
+}
+
+// Whoever need not go stays, those with most to lose first.
+std::set<Fence> needed_victims(const Places& places, const std::vector<Site>& sites, const Request& request,
+                               std::int64_t priority) {
+  std::map<Loss, std::vector<std::pair<std::size_t, const Part*>>> victims;
+  std::map<std::size_t, std::set<const Part*>> going;
+  std::vector<const Part*> parts;
+  for (const Site& site : sites) {
+    find_leaving(places, site.number, request, priority, parts);
+    for (const Part* part : parts) {
+      victims[loss_of(*part)].emplace_back(site.number, part);
+      going[site.number].insert(part);
+    }
+  }
+  const auto has_room_without = [&](std::size_t number, const Part* stays) {
+    const PlaceDetails& details = places.details(number);
+    Room room = wanted_part(request, details, places[number].free);
+    for (const Part* part : going[number]) {
+      if (part != stays) add_part(request, details, *part, room);
+    }
+    return room.holds(request);
+  };
+  std::set<Fence> fences;
+  for (auto victim = victims.rbegin(); victim != victims.rend(); ++victim) {
+    const auto& its = victim->second;
+    const bool may_stay =
+        std::ranges::all_of(its, [&](const auto& at) { return has_room_without(at.first, at.second); });
+    if (!may_stay) fences.insert(its.front().second->fence);
+    for (const auto& [number, part] : its) {
+      if (may_stay) going[number].erase(part);
+    }
+  }
+  return fences;
+}
 
 bool is_live(const Cluster& cluster, Fence fence) {
   const FoundConst found = find_attempt(cluster, fence);
   return found.attempt != nullptr && found.attempt->is_live();
 }
 
-// Lower priority first, then the newest: it has least to lose.
-std::vector<Fence> candidates(const Cluster& cluster, std::int64_t priority) {
-  std::vector<Fence> fences;
-  auto from = cluster.index.preemptible.begin();
-  while (from != cluster.index.preemptible.end() && from->first < priority) {
-    const auto same_priority_end = cluster.index.preemptible.lower_bound({from->first + 1, Fence()});
-    for (auto each = same_priority_end; each != from && fences.size() < kVictimsLookedAtMax;)
-      fences.push_back((--each)->second);
-    from = same_priority_end;
-  }
-  return fences;
-}
-
-bool all_fit(const Release& release, const Nodes& nodes) {
-  return std::ranges::all_of(nodes, [&](const NodeId& node) { return release.fits(node); });
-}
-
 }  // namespace
 
-void preempt_for(Step& step, Hold& hold, std::int64_t priority, const Wanted& wanted, const Nodes& closed) {
-  const Cluster& cluster = step.cluster;
-  const bool is_clearing =
-      std::ranges::any_of(hold.victims, [&](const Fence fence) { return is_live(cluster, fence); });
-  const bool was_tried_just_now = hold.looked_at > Instant() && step.at.now - hold.looked_at < kTryAgainAfter;
-  if (is_clearing || was_tried_just_now) return;
-  hold.looked_at = step.at.now;
-  const std::size_t needed = wanted.request.fewest_nodes();
-  Release release(cluster, wanted, closed);
-  std::vector<Fence> released;
-  for (const Fence fence : candidates(cluster, priority)) {
-    if (release.fitting().size() >= needed) break;
-    release.release(fence);
-    released.push_back(fence);
+bool is_clearing(const Cluster& cluster, const Hold& hold, Instant now) {
+  return (hold.looked_at > Instant() && now - hold.looked_at < kTryAgainAfter) ||
+         std::ranges::any_of(hold.victims, [&](const Fence fence) { return is_live(cluster, fence); });
+}
+
+std::optional<Clearing> find_clearing(const Cluster& cluster, std::int64_t priority, const Wanted& wanted,
+                                      const Closed& closed) {
+  const auto& preemptible = cluster.index.preemptible;
+  if (preemptible.empty() || preemptible.begin()->first >= priority) return std::nullopt;
+  const Places& places = cluster.index.places;
+  std::vector<Site> sites;
+  std::vector<const Part*> parts;
+  for (std::size_t number = 0; number < places.size(); ++number) {
+    if (!may_clear(cluster, number, priority, wanted, closed)) continue;
+    if (find_leaving(places, number, wanted.request, priority, parts))
+      sites.push_back({parts.empty() ? kNoLoss : loss_of(*parts.back()), number});
   }
-  if (release.fitting().size() < needed) return;
-  Nodes nodes;
-  for (const NodeId& node : release.fitting()) {
-    if (nodes.size() < needed) nodes.insert(node);
-  }
-  // Whoever need not go stays, those with most to lose first.
-  std::set<Fence> victims;
-  for (auto fence = released.rbegin(); fence != released.rend(); ++fence) {
-    release.restore(*fence);
-    if (all_fit(release, nodes)) continue;
-    release.release(*fence);
-    victims.insert(*fence);
-  }
-  hold = Hold{hold.job, std::move(nodes), kNever, victims, step.at.now};
-  for (const Fence fence : victims) {
-    preempt_attempt(step, fence, "makes room for " + shown(hold.job) + ", whose priority is higher");
-  }
+  const std::size_t needed = std::max(1u, wanted.request.fewest_nodes());
+  if (sites.size() < needed) return std::nullopt;
+  std::ranges::nth_element(sites, sites.begin() + static_cast<std::ptrdiff_t>(needed - 1));
+  sites.resize(needed);
+  Clearing clearing;
+  for (const Site& site : sites) clearing.nodes.insert(places.details(site.number).name);
+  clearing.victims = needed_victims(places, sites, wanted.request, priority);
+  return clearing;
 }
 
 }  // namespace paddock::scheduler

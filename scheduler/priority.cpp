@@ -6,29 +6,15 @@
 
 namespace paddock::scheduler {
 
-namespace {
-
-bool has_groups(const Cluster& cluster, const std::string& tenant, std::int64_t priority) {
-  const auto& groups = cluster.index.groups;
-  auto group = groups.lower_bound(GroupKey{tenant, priority, Millis::min(), {}, {}});
-  while (group != groups.end() && group->first.tenant == tenant && group->first.priority == priority) {
-    if (!group->second.empty()) return true;
-    ++group;
-  }
-  return false;
-}
-
-}  // namespace
-
-std::int64_t risen_priority(const Cluster& cluster, const GroupKey& group, Instant now) {
-  const auto since = cluster.waits.find({group.tenant, group.priority});
+std::int64_t risen_priority(const Cluster& cluster, const ClassKey& key, Instant now) {
+  const auto since = cluster.waits.find(key);
   const Millis waited = since == cluster.waits.end() ? Millis(0) : now - since->second;
-  return group.priority + std::max<std::int64_t>(0, waited / kAgePoint);
+  return key.second + std::max<std::int64_t>(0, waited / kAgePoint);
 }
 
 void note_waiting(Cluster& cluster, const std::string& tenant, std::int64_t priority, Instant now) {
   // Jobs that wait for others to do the same work are in no group, and wait for nothing else.
-  if (has_groups(cluster, tenant, priority)) cluster.waits.emplace(std::pair(tenant, priority), now);
+  if (cluster.index.groups.has({tenant, priority})) cluster.waits.emplace(std::pair(tenant, priority), now);
 }
 
 void note_start(Cluster& cluster, const std::string& tenant, std::int64_t priority, Instant now) {
@@ -38,53 +24,101 @@ void note_start(Cluster& cluster, const std::string& tenant, std::int64_t priori
 }
 
 void note_left(Cluster& cluster, const std::string& tenant, std::int64_t priority) {
-  if (!has_groups(cluster, tenant, priority)) cluster.waits.erase({tenant, priority});
+  if (!cluster.index.groups.has({tenant, priority})) cluster.waits.erase({tenant, priority});
 }
 
 Turns::Turns(Cluster& cluster, Instant now) : cluster_(cluster), now_(now) {
-  cluster.index.keeps_empty_groups = true;
-  for (const auto& [key, jobs] : cluster.index.groups) {
-    of_tenant_[key.tenant].push_back(groups_.size());
-    groups_.push_back({&key, &jobs});
-    risen_.push_back(risen_priority(cluster, key, now));
+  cluster.index.groups.keep_empty(true);
+  const auto& classes = cluster.index.groups.classes();
+  standings_.reserve(classes.size());
+  for (const auto& [key, groups] : classes) {
+    const auto tenant = cluster.tenants.find(key.first);
+    standings_.push_back({-risen_priority(cluster, key, now),
+                          &key,
+                          &groups,
+                          tenant == cluster.tenants.end() ? nullptr : &tenant->second,
+                          groups.order.begin(),
+                          {},
+                          {}});
+    has_tenants_ = has_tenants_ || key.first != classes.begin()->first.first;
   }
-  current_.resize(groups_.size());
-  for (const auto& [tenant, groups] : of_tenant_) {
-    // A score only tells tenants apart.
-    const std::int64_t score = of_tenant_.size() < 2 ? 0 : score_of(cluster, tenant, now);
-    for (const std::size_t group : groups) turns_.insert(current_[group] = turn_of(group, score));
-  }
+  std::ranges::stable_sort(standings_, {}, &Standing::minus_risen);
 }
 
 Turns::~Turns() {
-  cluster_.index.keeps_empty_groups = false;
-  std::erase_if(cluster_.index.groups, [](const auto& group) { return group.second.empty(); });
+  cluster_.index.groups.keep_empty(false);
 }
 
-Turns::Turn Turns::turn_of(std::size_t group, std::int64_t score) const {
-  const Queued& first = *groups_[group].jobs->begin();
-  return Turn{-risen_[group], score, first.graph, first.index, group};
+std::int64_t Turns::score(const Standing& standing) const {
+  return has_tenants_ ? score_of(cluster_, standing.key->first, now_) : 0;
 }
 
-const Turns::Group* Turns::next() {
-  // Starting one job may leave others waiting for it: they do the same work, and their group may be empty.
-  while (!turns_.empty() && groups_[turns_.begin()->group].jobs->empty()) drop();
-  return turns_.empty() ? nullptr : &groups_[turns_.begin()->group];
+void Turns::look_again(Standing& standing) const {
+  standing.at = standing.groups->order.lower_bound(standing.from);
+  skip_dropped(standing);
+}
+
+void Turns::skip_dropped(Standing& standing) const {
+  // One whose first job began to wait for other work stands elsewhere now.
+  while (may_come_back_ && standing.at != standing.groups->order.end() &&
+         std::ranges::find(standing.dropped, standing.at->second) != standing.dropped.end())
+    ++standing.at;
+}
+
+void Turns::enter(std::size_t standing, std::int64_t score) {
+  const Standing& entered = standings_[standing];
+  if (entered.at != entered.groups->order.end() && entered.dropped.size() < kGroupsInVainMax)
+    turns_.insert({score, entered.at->first, standing});
+}
+
+void Turns::let_in() {
+  while (turns_.empty() && next_in_ < standings_.size()) {
+    const std::int64_t minus_risen = standings_[next_in_].minus_risen;
+    for (; next_in_ < standings_.size() && standings_[next_in_].minus_risen == minus_risen; ++next_in_)
+      enter(next_in_, score(standings_[next_in_]));
+  }
+}
+
+Turns::Group Turns::next() {
+  for (let_in(); !turns_.empty(); let_in()) {
+    const Turn turn = *turns_.begin();
+    const Standing& standing = standings_[turn.standing];
+    if (standing.at != standing.groups->order.end() && standing.at->first == turn.first)
+      return {standing.key, standing.tenant, standing.at->second, standing.groups};
+    // Its first job has begun to wait for one that does the same work.
+    turns_.erase(turns_.begin());
+    enter(turn.standing, turn.score);
+  }
+  return {};
 }
 
 void Turns::drop() {
+  const Turn turn = *turns_.begin();
   turns_.erase(turns_.begin());
+  Standing& standing = standings_[turn.standing];
+  standing.dropped.push_back(standing.at->second);
+  standing.from = {turn.first.first, turn.first.second + 1};
+  ++standing.at;
+  skip_dropped(standing);
+  enter(turn.standing, turn.score);
 }
 
-void Turns::started() {
-  const std::string& tenant = groups_[turns_.begin()->group].key->tenant;
-  const std::int64_t score = of_tenant_.size() < 2 ? 0 : score_of(cluster_, tenant, now_);
-  for (const std::size_t group : of_tenant_.at(tenant)) {
-    const auto turn = turns_.find(current_[group]);
-    if (turn == turns_.end()) continue;  // dropped
-    turns_.erase(turn);
-    if (!groups_[group].jobs->empty()) turns_.insert(current_[group] = turn_of(group, score));
+void Turns::started(const std::string& stage) {
+  Standing& its = standings_[turns_.begin()->standing];
+  look_again(its);
+  if (cluster_.index.same_stage.contains(stage)) {
+    may_come_back_ = true;
+    for (Standing& standing : standings_) look_again(standing);
   }
+  const std::string& tenant = its.key->first;
+  const std::int64_t now = score(its);
+  std::vector<std::size_t> again;
+  std::erase_if(turns_, [&](const Turn& turn) {
+    const bool is_its = standings_[turn.standing].key->first == tenant;
+    if (is_its) again.push_back(turn.standing);
+    return is_its;
+  });
+  for (const std::size_t standing : again) enter(standing, now);
 }
 
 }  // namespace paddock::scheduler

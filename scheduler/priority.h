@@ -7,8 +7,9 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "scheduler/cluster.h"
@@ -17,8 +18,12 @@ namespace paddock::scheduler {
 
 inline constexpr Millis kAgePoint = std::chrono::minutes(1);
 
-// The priority of the group's class with what it has risen by.
-std::int64_t risen_priority(const Cluster& cluster, const GroupKey& group, Instant now);
+// Of a class so many groups are looked at in vain in one decision, so that nobody who asks for a thousand things that are not
+// to be had keeps the others from being looked at (as bf_max_job_user of Slurm).
+inline constexpr std::size_t kGroupsInVainMax = 100;
+
+// The priority of the class with what it has risen by.
+std::int64_t risen_priority(const Cluster& cluster, const ClassKey& key, Instant now);
 
 // A class begins to wait when its first job is queued, and again when one of its jobs starts; it no longer waits
 // when none is queued.
@@ -26,9 +31,9 @@ void note_waiting(Cluster& cluster, const std::string& tenant, std::int64_t prio
 void note_start(Cluster& cluster, const std::string& tenant, std::int64_t priority, Instant now);
 void note_left(Cluster& cluster, const std::string& tenant, std::int64_t priority);
 
-// The groups of one decision, next first. A start changes its tenant's share, so its groups are put in their
-// place again; what cannot be placed is dropped for the rest of the decision. While one exists, groups that become
-// empty stay in the index, so that it can point to them.
+// The groups of one decision, next first, found as they are asked for: a decision that ends early has not looked at the
+// rest. A start changes its tenant's share, so its classes are put in their place again; a group that cannot be placed
+// is dropped for the rest of the decision. While one exists, classes that become empty stay in the index.
 class Turns {
  public:
   Turns(Cluster& cluster, Instant now);
@@ -37,37 +42,54 @@ class Turns {
   Turns& operator=(const Turns&) = delete;
 
   struct Group {
-    const GroupKey* key = nullptr;
-    const std::set<Queued>* jobs = nullptr;  // not empty when its turn comes
+    const ClassKey* key = nullptr;   // nullptr: all have been dropped or are empty
+    const Tenant* tenant = nullptr;  // nullptr: it has run nothing and has no quota
+    std::uint32_t shape = 0;         // its number in Groups
+    const Groups::Class* its = nullptr;
+
+    const Queued& first() const { return *its->jobs.at(shape).begin(); }
   };
 
-  // Whose turn it is; nullptr: all have been dropped or are empty.
-  const Group* next();
+  // Whose turn it is.
+  Group next();
   // The one that next() gave has to wait, and all of it.
   void drop();
-  // The first job of the one that next() gave has started.
-  void started();
+  // The first job of the one that next() gave has started, and works on `stage`.
+  void started(const std::string& stage);
 
  private:
+  struct Standing {
+    std::int64_t minus_risen = 0;
+    const ClassKey* key = nullptr;
+    const Groups::Class* groups = nullptr;
+    const Tenant* tenant = nullptr;
+    std::map<Groups::First, std::uint32_t>::const_iterator at;  // the first that is not dropped
+    Groups::First from;                                         // groups before are dropped
+    std::vector<std::uint32_t> dropped;                         // shapes of those
+  };
   struct Turn {
-    std::int64_t minus_priority = 0;
     std::int64_t score = 0;
-    GraphId graph;
-    std::uint32_t index = 0;  // of the first job in its graph
-    std::size_t group = 0;
+    Groups::First first;
+    std::size_t standing = 0;
     auto operator<=>(const Turn&) const = default;
   };
 
-  // Of the group as it is now.
-  Turn turn_of(std::size_t group, std::int64_t score) const;
+  // Lets those take part that have risen highest of the rest.
+  void let_in();
+  // Puts it into turns_ unless it is used up.
+  void enter(std::size_t standing, std::int64_t score);
+  // Finds `at` again, after a start.
+  void look_again(Standing& standing) const;
+  void skip_dropped(Standing& standing) const;
+  std::int64_t score(const Standing& standing) const;
 
   Cluster& cluster_;
   const Instant now_;
-  std::vector<Group> groups_;
-  std::vector<std::int64_t> risen_;  // by group
-  std::vector<Turn> current_;        // by group: as it stands in turns_
-  std::set<Turn> turns_;
-  std::map<std::string, std::vector<std::size_t>> of_tenant_;
+  bool has_tenants_ = false;         // more than one: else there is no share to compare
+  bool may_come_back_ = false;       // others wait for one that has started: groups have other first jobs
+  std::vector<Standing> standings_;  // by what they have risen to
+  std::size_t next_in_ = 0;          // from there on they have not been let in
+  std::set<Turn> turns_;             // of those that have risen alike
 };
 
 }  // namespace paddock::scheduler

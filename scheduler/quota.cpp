@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
 #include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
@@ -17,7 +18,7 @@ std::uint64_t nodes_within(std::uint64_t quota, std::uint64_t used, std::uint64_
 
 std::uint32_t nodes_within_quota(const Cluster& cluster, const std::string& name, const Request& request) {
   const auto found = cluster.tenants.find(name);
-  if (found == cluster.tenants.end()) return request.nodes;
+  if (found == cluster.tenants.end() || is_planted(PlantedBug::kIgnoreQuota)) return request.nodes;
   const Tenant& tenant = found->second;
   std::uint64_t nodes = request.nodes;
   nodes = nodes_within(tenant.quota.cpus, tenant.used.cpus, request.cpus_per_node(), nodes);

@@ -36,12 +36,9 @@ Room room_when_empty(const Request& request, const Offer& offer) {
   return room;
 }
 
-bool has_labels(const Request& request, const Offer& offer) {
-  return std::ranges::all_of(
-             request.labels,
-             [&](const auto& label) { return has(offer.labels, label.first, label.second); }) &&
-         std::ranges::none_of(
-             request.avoid, [&](const auto& label) { return has(offer.labels, label.first, label.second); });
+bool has_labels(const Request& request, const Labels& labels) {
+  const auto has_it = [&](const auto& label) { return has(labels, label.first, label.second); };
+  return std::ranges::all_of(request.labels, has_it) && std::ranges::none_of(request.avoid, has_it);
 }
 
 }  // namespace paddock::scheduler

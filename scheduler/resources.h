@@ -93,11 +93,15 @@ struct Room {
     return request.cpus_per_node() <= cpus && request.memory_bytes_per_node() <= memory_bytes &&
            request.gpus_per_node() <= gpus && ports > 0;
   }
+  bool operator==(const Room&) const = default;
 };
 Room room_now(const Request& request, const Offer& offer, const Free& free);
 Room room_when_empty(const Request& request, const Offer& offer);
 
 // Whether the node's labels are those that are asked for.
-bool has_labels(const Request& request, const Offer& offer);
+bool has_labels(const Request& request, const Labels& labels);
+inline bool has_labels(const Request& request, const Offer& offer) {
+  return has_labels(request, offer.labels);
+}
 
 }  // namespace paddock::scheduler

@@ -73,36 +73,79 @@ void Client::receive(const wire::Frame& frame) {
   }
 }
 
+namespace {
+
+nlohmann::json draw_retry(Dice& dice) {
+  return {{"limit", dice.below(4)}, {"backoff", std::to_string(dice.between(100, 3'000)) + "ms"}};
+}
+
+// What some node of the plan can hold, and as many nodes as are like it.
+nlohmann::json draw_resources(Dice& dice, const Plan& plan) {
+  const NodePlan& node = plan.nodes[dice.below(plan.nodes.size())];
+  const bool keeps_to_rack = dice.chance(150);
+  const bool avoids_old = !node.is_old && dice.chance(150);
+  const auto like_it = std::ranges::count_if(plan.nodes, [&](const NodePlan& other) {
+    return other.cpus >= node.cpus && other.gpus >= node.gpus &&
+           (!keeps_to_rack || other.rack == node.rack) && !(avoids_old && other.is_old);
+  });
+  const std::uint64_t gpus = dice.below(node.gpus + 1);
+  const std::uint64_t ranks = gpus > 0 ? gpus : dice.between(1, std::min<std::uint32_t>(node.cpus, 2));
+  const std::uint64_t nodes = dice.between(1, static_cast<std::uint64_t>(like_it));
+  nlohmann::json resources{
+      {"nodes", nodes}, {"gpus", gpus}, {"ranks_per_node", std::min<std::uint64_t>(ranks, node.cpus)}};
+  if (gpus > 0 && gpus % std::min<std::uint64_t>(ranks, node.cpus) != 0) resources["ranks_per_node"] = 1;
+  if (nodes > 1 && dice.chance(400)) resources["nodes_min"] = dice.between(1, nodes);
+  if (keeps_to_rack) resources["labels"]["rack"] = "r" + std::to_string(node.rack);
+  if (avoids_old) resources["avoid"]["old"] = "";
+  if (dice.chance(150)) resources["apart"] = "x";
+  return resources;
+}
+
+// Among the jobs before it. Only of kind command it is not known what it makes, so any condition may name it.
+void draw_edges(Dice& dice, std::uint64_t number, const nlohmann::json& jobs, nlohmann::json& job) {
+  for (std::uint64_t earlier = 0; earlier < number; ++earlier) {
+    if (!dice.chance(300)) continue;
+    const std::string need = "j" + std::to_string(earlier);
+    job["needs"].push_back(need);
+    if (dice.chance(300)) job["on"][need] = dice.chance(500) ? "failure" : "always";
+    if (jobs.at(need).at("kind") == "command" && dice.chance(200))
+      job["if"] = {{dice.chance(500) ? "made" : "not_made", "${" + need + ".out}"}};
+  }
+}
+
+// Of a saturated plan: one core each, more than the cluster can do while the others have work.
+std::string draw_backlog(const Plan& plan, std::uint32_t number) {
+  nlohmann::json graph{{"graph", "g" + std::to_string(number)}, {"tenant", plan.tenants[number].name}};
+  std::uint64_t cores = 0;
+  for (const NodePlan& node : plan.nodes) cores += node.cpus;
+  for (std::uint64_t i = 0; i < 6 * cores; ++i)
+    graph["jobs"]["j" + std::to_string(i)] = {{"kind", "command"}, {"command", {"true"}}};
+  return graph.dump();
+}
+
+}  // namespace
+
 std::string draw_graph(Dice& dice, const Plan& plan, std::uint32_t number) {
+  if (plan.is_saturated) return draw_backlog(plan, number);
   nlohmann::json graph{{"graph", "g" + std::to_string(number)},
-                       {"tenant", dice.chance(500) ? "ada" : "bob"},
+                       {"tenant", plan.tenants[dice.below(plan.tenants.size())].name},
                        {"priority", static_cast<int>(dice.below(3))}};
   const std::uint64_t count = dice.between(1, 5);
   for (std::uint64_t i = 0; i < count; ++i) {
-    const NodePlan& node = plan.nodes[dice.below(plan.nodes.size())];
-    const auto like_it = std::ranges::count_if(plan.nodes, [&](const NodePlan& other) {
-      return other.cpus >= node.cpus && other.gpus >= node.gpus;
-    });
-    const std::uint64_t gpus = dice.below(node.gpus + 1);
-    const std::uint64_t ranks = gpus > 0 ? gpus : dice.between(1, std::min<std::uint32_t>(node.cpus, 2));
-    nlohmann::json job{
-        {"kind", "command"},
-        {"command", {"true"}},
-        {"grace", std::to_string(dice.between(100, 5'000)) + "ms"},
-        {"retry", {{"limit", dice.below(4)}, {"backoff", std::to_string(dice.between(100, 3'000)) + "ms"}}}};
-    job["resources"] = {{"nodes", dice.between(1, static_cast<std::uint64_t>(like_it))},
-                        {"gpus", gpus},
-                        {"ranks_per_node", std::min<std::uint64_t>(ranks, node.cpus)}};
-    if (gpus > 0 && gpus % std::min<std::uint64_t>(ranks, node.cpus) != 0)
-      job["resources"]["ranks_per_node"] = 1;
+    nlohmann::json job{{"kind", "command"},
+                       {"command", {"true"}},
+                       {"grace", std::to_string(dice.between(100, 5'000)) + "ms"},
+                       {"retry", draw_retry(dice)}};
+    // Work that others may be doing, or have done, at the same time.
+    if (dice.chance(200)) {
+      job["kind"] = "curate";
+      job.erase("command");
+      job["with"] = {{"pool", "/pool/" + std::to_string(dice.below(2))}};
+    }
+    job["resources"] = draw_resources(dice, plan);
     if (dice.chance(300)) job["time_limit"] = std::to_string(dice.between(5, 40)) + "s";
     if (dice.chance(300)) job["preemptible"] = true;
-    for (std::uint64_t earlier = 0; earlier < i; ++earlier) {
-      if (!dice.chance(300)) continue;
-      const std::string need = "j" + std::to_string(earlier);
-      job["needs"].push_back(need);
-      if (dice.chance(300)) job["on"][need] = dice.chance(500) ? "failure" : "always";
-    }
+    draw_edges(dice, i, graph["jobs"], job);
     graph["jobs"]["j" + std::to_string(i)] = job;
   }
   return graph.dump();

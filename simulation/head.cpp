@@ -121,6 +121,9 @@ void Head::check_all() {
     world_.trace.violated("the cluster's invariant " + broken);
   world_.right_ends.look(cluster);
   world_.nothing_lost.look(cluster, disk_);
+  world_.quotas.look(cluster);
+  world_.rare_things.look(cluster);
+  if (world_.plan.is_saturated) world_.fair_share.look(cluster, world_.plan.tenants, world_.time.now());
 }
 
 }  // namespace paddock::simulation

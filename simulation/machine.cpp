@@ -21,6 +21,8 @@ Machine::Machine(World& world, std::string name, const NodePlan& plan, Send send
   identity_.address = "10.0.0.1";
   identity_.cpus = plan.cpus;
   identity_.memory_bytes = 1ull << 36;
+  identity_.labels["rack"] = "r" + std::to_string(plan.rack);
+  if (plan.is_old) identity_.labels["old"] = "yes";
   for (std::uint32_t i = 0; i < plan.gpus; ++i)
     identity_.gpus.push_back({"GPU-" + std::to_string(i), "H100", 80ull << 30});
   for (std::uint16_t i = 0; i < 8; ++i) identity_.ports.push_back(static_cast<std::uint16_t>(29'500 + i));
@@ -167,7 +169,8 @@ void Machine::begin(const RankKey& key, std::uint64_t life) {
 }
 
 void Machine::work(const RankKey& key, std::uint64_t life) {
-  world_.time.after(world_.dice.ms(50, 3'000), [this, key, life] {
+  const std::uint64_t longest = world_.plan.is_slow ? 120'000 : 3'000;
+  world_.time.after(world_.dice.ms(50, longest), [this, key, life] {
     Rank* const rank = find(key, life);
     if (rank == nullptr || !rank->is_running) return;
     if (rank->is_hung) return world_.trace.probe("rank hangs");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/random.h"
@@ -30,10 +31,22 @@ struct NodePlan {
   std::uint32_t cpus = 1;
   std::uint32_t gpus = 0;
   std::int64_t clock_permille = 1'000;  // how fast its clock goes
+  std::uint32_t rack = 0;               // label rack: r0, r1, …
+  bool is_old = false;                  // label old: yes
+};
+
+struct TenantPlan {
+  std::string name;
+  std::uint32_t weight_permille = 1'000;
+  std::uint64_t cpus_max = 0;  // its quota; 0: none
+  std::uint64_t gpus_max = 0;
 };
 
 struct Plan {
   std::vector<NodePlan> nodes;
+  std::vector<TenantPlan> tenants;
+  bool is_saturated =
+      false;  // each tenant has more work than the cluster can do, and nothing fails: checks/fair_share.h
   std::uint32_t graphs = 1;
   Millis lease{};
   Millis faults_for{};  // how long phase 1 takes
@@ -51,20 +64,54 @@ struct Plan {
   Millis pause_of_worker{};
   Millis partition{};
   Millis full_disk{};
+  Millis drain{};  // a node, or takes it back
+  Millis quota{};  // another one for a tenant
   // Of each rank, in permille.
   std::uint64_t fails = 0;
   std::uint64_t hangs = 0;
   std::uint64_t deaf = 0;  // to SIGTERM
+  bool is_slow = false;    // ranks take minutes, so that gangs have the time to grow
 };
 
+// Everything that a tenant is to have is set, and taken away again, by simulation/operator.h.
+inline std::vector<TenantPlan> draw_tenants(Dice& dice) {
+  std::vector<TenantPlan> tenants{{"ada"}, {"bob"}, {"cyd"}};
+  for (TenantPlan& tenant : tenants) {
+    tenant.weight_permille = static_cast<std::uint32_t>(500 * dice.between(1, 6));
+    if (dice.chance(300)) tenant.cpus_max = dice.between(1, 8);
+    if (dice.chance(200)) tenant.gpus_max = dice.between(1, 4);
+  }
+  return tenants;
+}
+
+// Nothing fails, nobody has a quota: all that is left to see is who gets how much.
+inline Plan draw_saturated_plan(Dice& dice) {
+  Plan plan;
+  plan.is_saturated = true;
+  plan.nodes.resize(2);
+  for (NodePlan& node : plan.nodes) node.cpus = static_cast<std::uint32_t>(dice.between(3, 4));
+  plan.tenants = draw_tenants(dice);
+  for (TenantPlan& tenant : plan.tenants) tenant.cpus_max = tenant.gpus_max = 0;
+  plan.graphs = static_cast<std::uint32_t>(plan.tenants.size());
+  plan.lease = dice.ms(3'000, 12'000);
+  plan.faults_for = Millis(60'000);
+  plan.snapshot_events = 100'000;
+  plan.keep_ended = std::chrono::hours(1);
+  return plan;
+}
+
 inline Plan draw_plan(Dice& dice) {
+  if (dice.chance(30)) return draw_saturated_plan(dice);
   Plan plan;
   plan.nodes.resize(dice.between(1, 5));
   for (NodePlan& node : plan.nodes) {
     node.cpus = static_cast<std::uint32_t>(dice.between(2, 6));
     node.gpus = static_cast<std::uint32_t>(dice.below(4));
     node.clock_permille = static_cast<std::int64_t>(dice.between(985, 1'015));
+    node.rack = static_cast<std::uint32_t>(dice.below(2));
+    node.is_old = dice.chance(200);
   }
+  plan.tenants = draw_tenants(dice);
   plan.graphs = static_cast<std::uint32_t>(dice.between(1, 6));
   plan.lease = dice.ms(3'000, 12'000);
   plan.faults_for = dice.ms(20'000, 90'000);
@@ -84,9 +131,12 @@ inline Plan draw_plan(Dice& dice) {
   plan.pause_of_worker = every(5'000, 60'000);
   plan.partition = every(5'000, 60'000);
   plan.full_disk = every(10'000, 60'000);
+  plan.drain = every(5'000, 60'000);
+  plan.quota = every(5'000, 60'000);
   plan.fails = rate(300);
   plan.hangs = rate(100);
   plan.deaf = rate(300);
+  plan.is_slow = dice.chance(60);
   return plan;
 }
 

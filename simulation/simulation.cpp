@@ -8,6 +8,7 @@
 #include "simulation/client.h"
 #include "simulation/head.h"
 #include "simulation/machine.h"
+#include "simulation/operator.h"
 #include "simulation/world.h"
 
 namespace paddock::simulation {
@@ -23,7 +24,10 @@ class Simulation {
         head_(
             world_,
             [this](const wire::Peer& peer, wire::Frame frame) { return deliver(peer, std::move(frame)); },
-            [this] { reconnect_all(); }) {
+            [this] { reconnect_all(); }),
+        operator_(world_, [this](Operator& from, wire::Frame frame) {
+          to_coordinator(from.name(), std::move(frame));
+        }) {
     for (std::size_t i = 0; i < world_.plan.nodes.size(); ++i) {
       machines_.emplace_back(
           world_, "n" + std::to_string(i), world_.plan.nodes[i],
@@ -59,9 +63,11 @@ class Simulation {
     for (Machine& machine : machines_) machine.start();
     Dice& dice = world_.dice;
     const auto most = static_cast<std::uint64_t>(world_.plan.faults_for.count());
+    world_.time.after(dice.ms(0, world_.plan.is_saturated ? 0 : 1'000), [this] { operator_.begin(); });
     for (Client& client : clients_) {
-      world_.time.after(dice.ms(0, most / 2), [&client] { client.submit(); });
-      if (dice.chance(250)) world_.time.after(dice.ms(0, most), [&client] { client.cancel(); });
+      world_.time.after(dice.ms(0, world_.plan.is_saturated ? 0 : most / 2), [&client] { client.submit(); });
+      if (!world_.plan.is_saturated && dice.chance(250))
+        world_.time.after(dice.ms(0, most), [&client] { client.cancel(); });
     }
     const Plan& plan = world_.plan;
     again_and_again(plan.crash_of_coordinator, [this] {
@@ -75,6 +81,8 @@ class Simulation {
     again_and_again(plan.pause_of_coordinator, [this] { head_.pause(pause_time()); });
     again_and_again(plan.pause_of_worker, [this] { any_machine().pause(pause_time()); });
     again_and_again(plan.partition, [this] { part(any_machine().name()); });
+    again_and_again(plan.drain, [this] { operator_.steer_node(); });
+    again_and_again(plan.quota, [this] { operator_.steer_tenant(); });
     again_and_again(plan.full_disk, [this] { head_.fill_disk(pause_time()); });
   }
 
@@ -109,6 +117,7 @@ class Simulation {
     world_.trace.note("faults stop");
     world_.network.heal();
     head_.calm();
+    operator_.calm();
     for (Machine& machine : machines_) machine.calm();
   }
   bool is_over() const {
@@ -142,6 +151,7 @@ class Simulation {
       world_.time.after(world_.dice.ms(1, 500), [&machine] { machine.connected(); });
     }
     for (Client& client : clients_) cut(client.name());
+    cut(operator_.name());
   }
   void to_coordinator(const std::string& name, wire::Frame frame) {
     const wire::Peer peer = peer_of(name);
@@ -158,6 +168,7 @@ class Simulation {
         if (machine.name() == name) machine.receive(frame);
       for (Client& client : clients_)
         if (client.name() == name) client.receive(frame);
+      if (operator_.name() == name) operator_.receive(frame);
     });
     return true;
   }
@@ -167,6 +178,7 @@ class Simulation {
   std::deque<Machine> machines_;
   std::deque<Client> clients_;
   Head head_;
+  Operator operator_;
 };
 
 }  // namespace
@@ -194,7 +206,18 @@ const std::set<std::string>& probes_to_hit() {
                                             "submission answered twice",
                                             "submission refused by a full disk",
                                             "graph cancelled",
-                                            "graph archived"};
+                                            "graph archived",
+                                            "quota used up",
+                                            "quota lowered below what is used",
+                                            "node drained under a running rank",
+                                            "gang began with fewer nodes than it wants",
+                                            "gang asked to stop so that it can grow",
+                                            "job preempted",
+                                            "job taken from the cache",
+                                            "job skipped because its condition does not hold",
+                                            "time limit reached",
+                                            "nodes kept for a gang",
+                                            "all tenants had work for a while"};
   return probes;
 }
 

@@ -1,8 +1,11 @@
 // simulation/world.h – what everybody in a simulation shares. Threads: one owner.
 #pragma once
 
+#include "simulation/checks/fair_share.h"
 #include "simulation/checks/nothing_lost.h"
 #include "simulation/checks/one_owner.h"
+#include "simulation/checks/quotas.h"
+#include "simulation/checks/rare_things.h"
 #include "simulation/checks/right_ends.h"
 #include "simulation/network.h"
 #include "simulation/plan.h"
@@ -27,6 +30,9 @@ struct World {
   OneOwner one_owner{trace};
   RightEnds right_ends{trace};
   NothingLost nothing_lost{trace};
+  Quotas quotas{trace};
+  FairShare fair_share{trace};
+  RareThings rare_things{trace};
   bool is_calm = false;  // phase 2: nothing fails any more
 };
 

@@ -18,7 +18,10 @@ class RightEnds {
   explicit RightEnds(Trace& trace) : trace_(trace) {}
 
   // The truth: this rank exited 0.
-  void rank_done(Fence fence, RankId rank) { done_.insert({fence, rank}); }
+  void rank_done(Fence fence, RankId rank) {
+    done_.insert({fence, rank});
+    made_.insert(path_of(fence));
+  }
 
   void look(const scheduler::Cluster& cluster) {
     for (const auto& [id, graph] : cluster.graphs)
@@ -38,19 +41,29 @@ class RightEnds {
     if (!scheduler::is_terminal(job.state)) return;
     ends_.emplace(key, job.state);
     trace_.note(shown + " " + std::string(name_of(job.state)));
-    if (job.state != scheduler::JobState::kSucceeded || job.is_cached) return;
+    if (job.state != scheduler::JobState::kSucceeded) return;
+    if (job.is_cached) return look_at_cached(shown, job);
     const scheduler::Attempt& attempt = job.attempts.back();
+
     for (std::uint32_t rank = 0; rank < attempt.ranks.size(); ++rank) {
       if (!done_.contains({attempt.fence, RankId{rank}}))
         trace_.violated("right ends: " + shown + " succeeded by attempt " +
                         std::to_string(attempt.fence.value) + ", whose rank " + std::to_string(rank) +
                         " has not");
     }
-    const std::string made_by = "/store/" + std::to_string(attempt.fence.value);
+    const std::string made_by = path_of(attempt.fence);
     for (const auto& [name, artifact] : job.artifacts)
       if (artifact.path != made_by)
         trace_.violated("right ends: " + shown + " has an artifact of another attempt: " + artifact.path);
   }
+  // What it shares was made by an attempt that came to its end.
+  void look_at_cached(const std::string& shown, const scheduler::Job& job) {
+    for (const auto& [name, artifact] : job.artifacts)
+      if (!made_.contains(artifact.path))
+        trace_.violated("right ends: " + shown + " was given " + artifact.path + ", which nobody has made");
+  }
+  // Of every artifact of the attempt: simulation/machine.cpp.
+  static std::string path_of(Fence fence) { return "/store/" + std::to_string(fence.value); }
   static std::string job_name(const JobKey& key) {
     return "job " + key.job.value + " of graph " + std::to_string(key.graph.value);
   }
@@ -58,6 +71,7 @@ class RightEnds {
   Trace& trace_;
   std::map<JobKey, scheduler::JobState> ends_;
   std::set<std::pair<Fence, RankId>> done_;
+  std::set<std::string> made_;  // by ranks that exited 0
 };
 
 }  // namespace paddock::simulation

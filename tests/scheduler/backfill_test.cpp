@@ -1,5 +1,6 @@
 #include "scheduler/backfill.h"
 
+#include "scheduler/priority.h"
 #include "tests/scheduler/scenario.h"
 
 namespace paddock::scheduler {
@@ -41,6 +42,60 @@ TEST(Backfill, ALargeGangStartsHoweverManySmallJobsComeAfterIt) {
     }
   }
   EXPECT_EQ(story.state(large, "x"), "running");
+}
+
+TEST(Backfill, KeepsTheNodesThatHaveRoomSoonest) {
+  Scenario story;
+  for (const char* node : {"a", "b", "c"}) story.join(node, 2);
+  story.submit({job("x").cpus(2).time_limit(3'600s)});
+  story.submit({job("x").cpus(2).time_limit(600s)});
+  story.submit({job("x").cpus(2).time_limit(1'200s)});
+  const GraphId large = story.submit({job("x").gang(2, 1).cpus(2)});
+  ASSERT_EQ(story.cluster.holds.size(), 1u);
+  EXPECT_EQ(story.cluster.holds[0].job.graph, large);
+  EXPECT_EQ(story.cluster.holds[0].nodes, (std::set<NodeId>{NodeId{"b"}, NodeId{"c"}}));
+  EXPECT_EQ(story.cluster.holds[0].from, story.now + 1'200s + 10s) << "the grace counts";
+}
+
+TEST(Backfill, WhatIsBeingEndedFreesItsNodeAfterItsGrace) {
+  Scenario story;
+  story.join("a", 2);
+  story.join("b", 2);
+  const GraphId endless = story.submit({job("x").cpus(2)});
+  story.submit({job("x").cpus(2).time_limit(600s)});
+  story.cancel(endless);
+  story.submit({job("x").cpus(2)});
+  ASSERT_EQ(story.cluster.holds.size(), 1u);
+  EXPECT_EQ(story.cluster.holds[0].nodes, std::set<NodeId>{NodeId{"a"}});
+  EXPECT_EQ(story.cluster.holds[0].from, story.now + 10s);
+}
+
+// A decision stays short however long the queue is, and whoever wants what is not to be had keeps nobody else waiting.
+TEST(Backfill, TriesSoManyKindsOfAClassInVainAndNoMore) {
+  Scenario story;
+  story.join("a", 3);
+  std::vector<JobBuilder> too_large;
+  for (std::size_t i = 0; i < kGroupsInVainMax; ++i)
+    too_large.push_back(job(("j" + std::to_string(i)).c_str()).cpus(static_cast<std::uint32_t>(4 + i)));
+  story.submit(too_large, 0, "", "ada");
+  const GraphId beyond = story.submit({job("x")}, 0, "", "ada");
+  EXPECT_EQ(story.state(beyond, "x"), "queued");
+  const GraphId urgent = story.submit({job("x")}, 1, "", "ada");
+  EXPECT_EQ(story.state(urgent, "x"), "running");
+  const GraphId other = story.submit({job("x")}, 0, "", "bob");
+  EXPECT_EQ(story.state(other, "x"), "running");
+  story.cancel(GraphId{1});
+  EXPECT_EQ(story.state(beyond, "x"), "running");
+}
+
+TEST(Preemption, OneGangGoesAndNotAPartOfEach) {
+  Scenario story;
+  for (const char* node : {"a", "b", "c", "d"}) story.join(node, 2);
+  const GraphId old_gang = story.submit({job("x").gang(2, 2).preemptible()});
+  const GraphId new_gang = story.submit({job("x").gang(2, 2).preemptible()});
+  story.submit({job("x").gang(2, 2)}, 10);
+  EXPECT_FALSE(story.newest(old_gang, "x").ending);
+  EXPECT_TRUE(story.newest(new_gang, "x").ending);
 }
 
 TEST(Preemption, MakesRoomAndThePreemptedJobGoesOnLaterAtNoCost) {

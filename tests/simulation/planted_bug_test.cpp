@@ -37,7 +37,9 @@ INSTANTIATE_TEST_SUITE_P(Bugs, Planted,
                          testing::Values(Case{PlantedBug::kSkipSync, "SkipSync", "nothing lost"},
                                          Case{PlantedBug::kForgetFence, "ForgetFence", "right ends"},
                                          Case{PlantedBug::kGrantTwice, "GrantTwice", "is held twice"},
-                                         Case{PlantedBug::kLoseCancel, "LoseCancel", "nothing lost"}),
+                                         Case{PlantedBug::kLoseCancel, "LoseCancel", "nothing lost"},
+                                         Case{PlantedBug::kIgnoreQuota, "IgnoreQuota", "quotas"},
+                                         Case{PlantedBug::kForgetShare, "ForgetShare", "fair share"}),
                          [](const auto& bug) { return bug.param.name; });
 
 }  // namespace
