@@ -138,14 +138,16 @@ void on(Step& step, const NodeLeft& event) {
 }
 
 void on(Step& step, const GpuFaulted& event) {
-  Node* node = ready_node(step.cluster, event.node, event.incarnation);
-  if (node == nullptr) return;
-  for (Gpu& gpu : node->offer.gpus) {
-    if (gpu.uuid == event.uuid && gpu.fault.empty())
-      gpu.fault = event.reason.empty() ? "faulty" : event.reason;
-  }
-  if (!is_well(node->offer, event.uuid)) node->free.gpus.erase(event.uuid);
-  index_node(step.cluster, *node);
+  const auto found = step.cluster.nodes.find(event.node);
+  if (found == step.cluster.nodes.end() || found->second.incarnation != event.incarnation) return;
+  Node& node = found->second;
+  if (!node.is_ready && step.cluster.rules < 3) return;  // but a lost node may come back as it is
+  const auto gpu = std::ranges::find(node.offer.gpus, event.uuid, &Gpu::uuid);
+  if (gpu == node.offer.gpus.end() || !gpu->fault.empty()) return;
+  gpu->fault = event.reason.empty() ? "faulty" : event.reason;
+  node.free.gpus.erase(event.uuid);
+  index_node(step.cluster, node);
+  if (step.cluster.rules >= 3) step.look_again();  // a job for which it was kept may fit there no more
 }
 
 void on(Step& step, const NodeLost& event) {

@@ -16,8 +16,9 @@ namespace paddock::scheduler {
 
 // Raised by every change after which events of before would be decided otherwise: a journal holds no decisions, so
 // replay decides again, by the rules that CoordinatorStarted names (docs/journal-format.md). The old way keeps a file
-// of its own (rules_1.h). 2: fair share, quotas, holds with time limits, preemption, cordons, labels, racks.
-inline constexpr std::uint64_t kRules = 2;
+// of its own (rules_1.h). 2: fair share, quotas, holds with time limits, preemption, cordons, labels, racks. 3: a GPU's
+// fault is noted though its node is taken for lost, and what was kept on the node is looked at again.
+inline constexpr std::uint64_t kRules = 3;
 
 // `token` is drawn by the client; a second submission with the same one changes nothing.
 struct GraphSubmitted {
