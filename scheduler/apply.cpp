@@ -102,6 +102,7 @@ void on(Step& step, const NodeJoined& event) {
   if (is_new) {
     lose_ranks(step, node, event.node.value + " lost its ranks: its worker was started again", true);
     node.name = event.node;
+    if (node.incarnation != 0) node.note_over(node.incarnation);
     node.incarnation = event.incarnation;
     ++node.generation;
     node.offer = event.offer;
@@ -131,6 +132,7 @@ void on(Step& step, const NodeSeen& event) {
 void on(Step& step, const NodeLeft& event) {
   if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
     node->is_ready = false;
+    node->note_over(node->incarnation);
     lose_ranks(step, *node, event.node.value + " left the cluster", false);
     index_node(step.cluster, *node);
     step.look_again();  // what was kept for others on it must be kept elsewhere
