@@ -159,7 +159,9 @@ std::string to_bytes(const Graph& graph) {
 }
 Result<Cluster> to_cluster(std::string_view bytes) {
   auto cluster = read<Cluster>(bytes, "cluster");
-  if (cluster) cluster->index = rebuilt(*cluster);
+  if (!cluster) return cluster;
+  for (auto& [id, graph] : cluster->graphs) share_alike(graph);
+  cluster->index = rebuilt(*cluster);
   return cluster;
 }
 Result<Graph> to_graph(std::string_view bytes) {

@@ -36,23 +36,26 @@ void on(Step& step, const GraphSubmitted& event) {
   graph.retry_of = event.retry_of;
   graph.submitted = step.at.wall;
   graph.jobs_open = event.jobs.size();
+  std::vector<Job*> jobs;  // as submitted
   for (const JobRequest& request : event.jobs) {
     Job& job = graph.jobs[request.name];
     job.request = request;
-    job.index = static_cast<std::uint32_t>(&request - event.jobs.data());
+    job.index = static_cast<std::uint32_t>(jobs.size());
+    jobs.push_back(&job);
   }
-  for (const JobRequest& request : event.jobs) {
-    for (const JobName& need : std::set<JobName>(request.needs.begin(), request.needs.end())) {
-      graph.jobs.at(need).dependants.push_back(request.name);
-      ++graph.jobs.at(request.name).needs_open;
+  share_alike(graph);
+  for (Job* const job : jobs) {
+    const auto& needs = job->request.needs;
+    for (const JobName& need : std::set<JobName>(needs.begin(), needs.end())) {
+      graph.jobs.at(need).dependants.push_back(job->request.name);
+      ++job->needs_open;
     }
   }
   for (const auto& [name, artifacts] : event.done)
     take_as_done(step, JobKey{id, name}, artifacts, event.retry_of);
-  for (const JobRequest& request : event.jobs) {
-    const Job& job = graph.jobs.at(request.name);
-    if (job.state == JobState::kWaiting && job.needs_open == 0)
-      move_job(step, JobKey{id, request.name}, JobState::kPreparing);
+  for (Job* const job : jobs) {
+    if (job->state == JobState::kWaiting && job->needs_open == 0)
+      move_job(step, graph, *job, JobState::kPreparing);
   }
 }
 

@@ -49,7 +49,7 @@ class Decision {
 
   // False: the group's first job, and so all of it, has to wait.
   bool place_first(const GroupKey& group, const Queued& first) {
-    const Shape shape{&group.request, group.time_limit, group.graph};
+    const Shape shape{&*group.request, group.time_limit, group.graph};
     const bool has_failed = failed_.contains(shape);
     if (has_failed && holds_.size() >= kHoldsMax) return false;
     const JobKey key{first.graph, first.job};

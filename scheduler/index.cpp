@@ -41,8 +41,8 @@ void subtract(Usage& total, const Usage& less) {
 }  // namespace
 
 GroupKey group_of(const Graph& graph, const Job& job) {
-  const Request& request = job.request.resources;
-  return {graph.tenant, graph.priority, job.request.time_limit, request.apart.empty() ? GraphId() : graph.id,
+  const Shared<Request>& request = job.request.resources;
+  return {graph.tenant, graph.priority, job.request.time_limit, request->apart.empty() ? GraphId() : graph.id,
           request};
 }
 

@@ -19,6 +19,7 @@
 
 #include "base/ids.h"
 #include "scheduler/resources.h"
+#include "scheduler/shared.h"
 #include "scheduler/tenant.h"
 
 namespace paddock::scheduler {
@@ -50,7 +51,7 @@ struct GroupKey {
   std::int64_t priority = 0;
   Millis time_limit{0};
   GraphId graph;  // only where the request keeps jobs of a graph apart; else 0
-  Request request;
+  Shared<Request> request;
   auto operator<=>(const GroupKey&) const = default;
 };
 

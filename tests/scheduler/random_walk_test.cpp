@@ -38,10 +38,10 @@ class Walk {
         if (chance(30)) next.request.on[JobName{names[j]}] = chance(50) ? On::kFailure : On::kAlways;
       }
       if (chance(30)) next.request.is_preemptible = true;
-      if (chance(20)) next.request.resources.nodes_min = 1;
-      if (chance(10)) next.request.resources.apart = "apart";
-      if (chance(10)) next.request.resources.avoid["old"] = "";
-      if (chance(20)) next.request.retry.not_on = {"exit"};
+      if (chance(20)) next.request.resources.edit().nodes_min = 1;
+      if (chance(10)) next.request.resources.edit().apart = "apart";
+      if (chance(10)) next.request.resources.edit().avoid["old"] = "";
+      if (chance(20)) next.request.retry.edit().not_on = {"exit"};
       if (chance(20)) next.request.time_limit = Millis(1'000 + below(30'000));
       if (chance(30)) next.stage = std::string("stage-") + names[i];
       jobs.push_back(std::move(next));
