@@ -188,13 +188,13 @@ bool write_start(wire::Message::Builder message, const Cluster& cluster, const N
   start.setMasterPort(attempt.master_port);
   start.setTenant(scheduler::find_graph(cluster, found.key.graph)->tenant);
   start.setGraceMs(static_cast<std::uint32_t>(job.request.grace.count()));
-  start.setMemoryBytesPerRank(job.request.resources.memory_bytes_per_rank);
+  start.setMemoryBytesPerRank(job.request.resources->memory_bytes_per_rank);
   auto ranks = start.initRanks(static_cast<unsigned>(here.size()));
   for (unsigned i = 0; i < ranks.size(); ++i) {
     const Rank& rank = attempt.ranks[here[i]];
     ranks[i].setRank(here[i]);
     ranks[i].setLocalRank(rank.local_rank);
-    ranks[i].setCpus(job.request.resources.cpus_per_rank);
+    ranks[i].setCpus(job.request.resources->cpus_per_rank);
     auto gpus = ranks[i].initGpus(static_cast<unsigned>(rank.gpus.size()));
     for (unsigned gpu = 0; gpu < gpus.size(); ++gpu) gpus.set(gpu, rank.gpus[gpu]);
   }

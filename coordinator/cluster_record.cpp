@@ -72,9 +72,9 @@ void fields(Archive& archive, Recorded<Archive, Hold>& value) {
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Node>& value) {
   auto& [name, incarnation, generation, address, offer, free, is_ready, lease_until, attempts, cordon, faults,
-         last_fault_at, cordons_in_a_row] = value;
+         last_fault_at, cordons_in_a_row, past_incarnations] = value;
   archive(name, incarnation, generation, address, offer, free, is_ready, lease_until, attempts, cordon,
-          faults, last_fault_at, cordons_in_a_row);
+          faults, last_fault_at, cordons_in_a_row, past_incarnations);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Artifact>& value) {
@@ -159,7 +159,9 @@ std::string to_bytes(const Graph& graph) {
 }
 Result<Cluster> to_cluster(std::string_view bytes) {
   auto cluster = read<Cluster>(bytes, "cluster");
-  if (cluster) cluster->index = rebuilt(*cluster);
+  if (!cluster) return cluster;
+  for (auto& [id, graph] : cluster->graphs) share_alike(graph);
+  cluster->index = rebuilt(*cluster);
   return cluster;
 }
 Result<Graph> to_graph(std::string_view bytes) {

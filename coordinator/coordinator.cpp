@@ -21,6 +21,8 @@ using scheduler::What;
 constexpr Millis kIdleMax = std::chrono::seconds(10);
 // How many events pass between two looks at which graphs are to be archived.
 constexpr std::uint64_t kEventsPerLook = 1'000;
+// To read, check and journal a graph of so many takes several times the memory that it needs afterwards.
+constexpr std::size_t kJobsOfLargeGraph = 10'000;
 
 }  // namespace
 
@@ -140,7 +142,11 @@ Result<void> Coordinator::take_turn() {
 Result<void> Coordinator::carry_through(Turn turn) {
   const scheduler::Moment at = moment();
   std::vector<Event> events;
-  for (What& what : turn.events) events.push_back(Event{at, std::move(what)});
+  for (What& what : turn.events) {
+    const auto* const submitted = std::get_if<scheduler::GraphSubmitted>(&what);
+    gives_memory_back_ |= submitted != nullptr && submitted->jobs.size() >= kJobsOfLargeGraph;
+    events.push_back(Event{at, std::move(what)});
+  }
   Effects effects;
   for (std::size_t next = 0; next < events.size(); ++next) {
     const std::size_t before = effects.size();
@@ -174,9 +180,10 @@ Result<void> Coordinator::keep_bounds() {
   if (event >= look_at_event_ || is_time) {
     look_at_event_ = event + kEventsPerLook;
     look_at_ = now() + kIdleMax;
-    if (is_time) malloc_trim(0);  // what a large submission needed for a moment goes back to the machine
+    gives_memory_back_ |= is_time;
     TRY(archive_ended(), "archiving graphs that have ended");
   }
+  if (std::exchange(gives_memory_back_, false)) malloc_trim(0);
   if (journal_.events_since_snapshot() < options_.snapshot_events) return {};
   std::uint64_t jobs = 0;
   for (const auto& [id, graph] : cluster_.graphs) jobs += graph.jobs.size();

@@ -89,6 +89,7 @@ class Coordinator {
   Requests requests_;
   std::uint64_t look_at_event_ = 0;  // when it is looked whether graphs are to be archived
   Instant look_at_;
+  bool gives_memory_back_ = false;    // to the machine, after this turn
   std::deque<scheduler::What> next_;  // for the next turn: what the effects of the last one brought about
   // The clock goes on from where the journal ends, so that instants in it keep their meaning.
   Instant clock_origin_;

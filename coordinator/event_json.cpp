@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "coordinator/fields.h"
+#include "coordinator/json_text.h"
 #include "scheduler/edges.h"
 
 namespace paddock::coordinator {
@@ -14,17 +15,12 @@ namespace {
 using nlohmann::json;
 using namespace scheduler;
 
-json names_of(const std::vector<JobName>& names) {
-  json list = json::array();
-  for (const JobName& name : names) list.push_back(name.value);
-  return list;
-}
-
-json artifacts_json(const Artifacts& artifacts) {
-  json map = json::object();
-  for (const auto& [name, artifact] : artifacts)
-    map[name] = {{"path", artifact.path}, {"hash", artifact.hash}};
-  return map;
+void write(JsonText& record, const Artifacts& artifacts) {
+  for (const auto& entry : artifacts) {
+    record.object(entry.first, [&](JsonText& artifact) {
+      artifact.field("path", entry.second.path).field("hash", entry.second.hash);
+    });
+  }
 }
 
 Artifacts read_artifacts(Fields& fields) {
@@ -39,33 +35,37 @@ Artifacts read_artifacts(Fields& fields) {
   return artifacts;
 }
 
-json job_json(const JobRequest& job) {
-  json record{{"name", job.name.value},
-              {"kind", job.kind},
-              {"needs", names_of(job.needs)},
-              {"nodes", job.resources.nodes},
-              {"ranks_per_node", job.resources.ranks_per_node},
-              {"gpus_per_rank", job.resources.gpus_per_rank},
-              {"cpus_per_rank", job.resources.cpus_per_rank},
-              {"memory_bytes_per_rank", job.resources.memory_bytes_per_rank},
-              {"retry_limit", job.retry.limit},
-              {"retry_backoff_ms", job.retry.backoff.count()},
-              {"retry_factor_permille", job.retry.factor_permille},
-              {"grace_ms", job.grace.count()},
-              {"spec", job.spec}};
-  // Fields of later versions are written only where they say something, so that a large graph stays small.
-  for (const auto& [need, on] : job.on) record["on"][need.value] = name_of(on);
-  if (job.time_limit > Millis(0)) record["time_limit_ms"] = job.time_limit.count();
-  if (job.is_preemptible) record["preemptible"] = true;
-  if (job.retry.not_on != RetryRule().not_on) record["retry_not_on"] = job.retry.not_on;
+void write(JsonText& record, const JobRequest& job) {
   const Request& asked = job.resources;
-  if (asked.nodes_min > 0) record["nodes_min"] = asked.nodes_min;
-  if (!asked.gpu_model.empty()) record["gpu_model"] = asked.gpu_model;
-  if (asked.gpu_memory_bytes > 0) record["gpu_memory_bytes"] = asked.gpu_memory_bytes;
-  if (!asked.labels.empty()) record["labels"] = asked.labels;
-  if (!asked.avoid.empty()) record["avoid"] = asked.avoid;
-  if (!asked.apart.empty()) record["apart"] = asked.apart;
-  return record;
+  const RetryRule& retry = job.retry;
+  record.field("name", job.name)
+      .field("kind", job.kind)
+      .field("needs", job.needs)
+      .field("nodes", asked.nodes)
+      .field("ranks_per_node", asked.ranks_per_node)
+      .field("gpus_per_rank", asked.gpus_per_rank)
+      .field("cpus_per_rank", asked.cpus_per_rank)
+      .field("memory_bytes_per_rank", asked.memory_bytes_per_rank)
+      .field("retry_limit", retry.limit)
+      .field("retry_backoff_ms", retry.backoff)
+      .field("retry_factor_permille", retry.factor_permille)
+      .field("grace_ms", job.grace)
+      .field("spec", job.spec);
+  // Fields of later versions are written only where they say something, so that a large graph stays small.
+  if (!job.on.empty()) {
+    record.object("on", [&](JsonText& edges) {
+      for (const auto& [need, on] : job.on) edges.field(need.value, name_of(on));
+    });
+  }
+  if (job.time_limit > Millis(0)) record.field("time_limit_ms", job.time_limit);
+  if (job.is_preemptible) record.field("preemptible", true);
+  if (retry.not_on != RetryRule().not_on) record.field("retry_not_on", retry.not_on);
+  if (asked.nodes_min > 0) record.field("nodes_min", asked.nodes_min);
+  if (!asked.gpu_model.empty()) record.field("gpu_model", asked.gpu_model);
+  if (asked.gpu_memory_bytes > 0) record.field("gpu_memory_bytes", asked.gpu_memory_bytes);
+  if (!asked.labels.empty()) record.field("labels", asked.labels);
+  if (!asked.avoid.empty()) record.field("avoid", asked.avoid);
+  if (!asked.apart.empty()) record.field("apart", asked.apart);
 }
 
 void read_labels(Fields& fields, const char* key, Labels& labels) {
@@ -85,45 +85,49 @@ void read_edges(Fields& fields, std::map<JobName, On>& edges) {
 }
 
 void read_job(Fields& fields, JobRequest& job) {
+  Request asked;
+  RetryRule retry;
   fields.read("name", job.name);
   fields.read("kind", job.kind);
   fields.read("needs", job.needs);
-  fields.read("nodes", job.resources.nodes);
-  fields.read("ranks_per_node", job.resources.ranks_per_node);
-  fields.read("gpus_per_rank", job.resources.gpus_per_rank);
-  fields.read("cpus_per_rank", job.resources.cpus_per_rank);
-  fields.read("memory_bytes_per_rank", job.resources.memory_bytes_per_rank);
-  fields.read("retry_limit", job.retry.limit);
-  fields.read("retry_backoff_ms", job.retry.backoff);
-  fields.read("retry_factor_permille", job.retry.factor_permille);
+  fields.read("nodes", asked.nodes);
+  fields.read("ranks_per_node", asked.ranks_per_node);
+  fields.read("gpus_per_rank", asked.gpus_per_rank);
+  fields.read("cpus_per_rank", asked.cpus_per_rank);
+  fields.read("memory_bytes_per_rank", asked.memory_bytes_per_rank);
+  fields.read("retry_limit", retry.limit);
+  fields.read("retry_backoff_ms", retry.backoff);
+  fields.read("retry_factor_permille", retry.factor_permille);
   fields.read("grace_ms", job.grace);
   fields.read("spec", job.spec);
   read_edges(fields, job.on);
   fields.read_if_there("time_limit_ms", job.time_limit);
   fields.read_if_there("preemptible", job.is_preemptible);
-  fields.read_if_there("retry_not_on", job.retry.not_on);
-  Request& asked = job.resources;
+  fields.read_if_there("retry_not_on", retry.not_on);
   fields.read_if_there("nodes_min", asked.nodes_min);
   fields.read_if_there("gpu_model", asked.gpu_model);
   fields.read_if_there("gpu_memory_bytes", asked.gpu_memory_bytes);
   read_labels(fields, "labels", asked.labels);
   read_labels(fields, "avoid", asked.avoid);
   fields.read_if_there("apart", asked.apart);
+  job.resources = std::move(asked);
+  job.retry = std::move(retry);
 }
 
 // One pair of functions an event: its fields written and read. The type's name stands in name_of_type()
 // below.
-json write(const GraphSubmitted& event) {
-  json jobs = json::array();
-  for (const JobRequest& job : event.jobs) jobs.push_back(job_json(job));
-  json record{{"name", event.name},
-              {"tenant", event.tenant},
-              {"priority", event.priority},
-              {"token", event.token},
-              {"jobs", std::move(jobs)}};
-  if (event.retry_of != GraphId()) record["retry_of"] = event.retry_of.value;
-  for (const auto& [name, artifacts] : event.done) record["done"][name.value] = artifacts_json(artifacts);
-  return record;
+void write(JsonText& record, const GraphSubmitted& event) {
+  record.field("name", event.name)
+      .field("tenant", event.tenant)
+      .field("priority", event.priority)
+      .field("token", event.token)
+      .list("jobs", event.jobs, [](JsonText& each, const JobRequest& job) { write(each, job); });
+  if (event.retry_of != GraphId()) record.field("retry_of", event.retry_of);
+  if (event.done.empty()) return;
+  record.object("done", [&](JsonText& done) {
+    for (const auto& entry : event.done)
+      done.object(entry.first.value, [&](JsonText& made) { write(made, entry.second); });
+  });
 }
 void read(Fields& fields, GraphSubmitted& event) {
   fields.read("name", event.name);
@@ -142,26 +146,24 @@ void read(Fields& fields, GraphSubmitted& event) {
   });
 }
 
-json write(const GraphCancelled& event) {
-  return {{"graph", event.graph.value}, {"reason", event.reason}};
+void write(JsonText& record, const GraphCancelled& event) {
+  record.field("graph", event.graph).field("reason", event.reason);
 }
 void read(Fields& fields, GraphCancelled& event) {
   fields.read("graph", event.graph);
   fields.read("reason", event.reason);
 }
 
-json write(const JobPrepared& event) {
-  json environment = json::object();
-  for (const auto& [name, value] : event.launch.environment) environment[name] = value;
-  return {{"graph", event.job.graph.value},
-          {"job", event.job.job.value},
-          {"command", event.launch.command},
-          {"options", event.launch.options},
-          {"directory", event.launch.directory},
-          {"environment", std::move(environment)},
-          {"stage_key", event.launch.stage_key},
-          {"cached", event.is_cached},
-          {"artifacts", artifacts_json(event.artifacts)}};
+void write(JsonText& record, const JobPrepared& event) {
+  record.field("graph", event.job.graph)
+      .field("job", event.job.job)
+      .field("command", event.launch.command)
+      .field("options", event.launch.options)
+      .field("directory", event.launch.directory)
+      .field("environment", event.launch.environment)
+      .field("stage_key", event.launch.stage_key)
+      .field("cached", event.is_cached)
+      .object("artifacts", [&](JsonText& artifacts) { write(artifacts, event.artifacts); });
 }
 void read(Fields& fields, JobPrepared& event) {
   fields.read("graph", event.job.graph);
@@ -180,8 +182,8 @@ void read(Fields& fields, JobPrepared& event) {
   fields.read_object("artifacts", [&](Fields& artifacts) { event.artifacts = read_artifacts(artifacts); });
 }
 
-json write(const JobRefused& event) {
-  return {{"graph", event.job.graph.value}, {"job", event.job.job.value}, {"reason", event.reason}};
+void write(JsonText& record, const JobRefused& event) {
+  record.field("graph", event.job.graph).field("job", event.job.job).field("reason", event.reason);
 }
 void read(Fields& fields, JobRefused& event) {
   fields.read("graph", event.job.graph);
@@ -189,17 +191,19 @@ void read(Fields& fields, JobRefused& event) {
   fields.read("reason", event.reason);
 }
 
-json write(const NodeJoined& event) {
-  json gpus = json::array();
-  for (const Gpu& gpu : event.offer.gpus) {
-    gpus.push_back({{"uuid", gpu.uuid}, {"model", gpu.model}, {"memory_bytes", gpu.memory_bytes}});
-  }
-  json record{
-      {"node", event.node.value},   {"incarnation", event.incarnation},         {"address", event.address},
-      {"cpus", event.offer.cpus},   {"memory_bytes", event.offer.memory_bytes}, {"gpus", std::move(gpus)},
-      {"ports", event.offer.ports}, {"lease_until", event.lease_until.ms}};
-  if (!event.offer.labels.empty()) record["labels"] = event.offer.labels;
-  return record;
+void write(JsonText& record, const NodeJoined& event) {
+  record.field("node", event.node)
+      .field("incarnation", event.incarnation)
+      .field("address", event.address)
+      .field("cpus", event.offer.cpus)
+      .field("memory_bytes", event.offer.memory_bytes)
+      .list("gpus", event.offer.gpus,
+            [](JsonText& each, const Gpu& gpu) {
+              each.field("uuid", gpu.uuid).field("model", gpu.model).field("memory_bytes", gpu.memory_bytes);
+            })
+      .field("ports", event.offer.ports)
+      .field("lease_until", event.lease_until);
+  if (!event.offer.labels.empty()) record.field("labels", event.offer.labels);
 }
 void read(Fields& fields, NodeJoined& event) {
   fields.read("node", event.node);
@@ -218,9 +222,10 @@ void read(Fields& fields, NodeJoined& event) {
 }
 
 // Not journaled, but a record of it can be written for traces.
-json write(const NodeSeen& event) {
-  return {
-      {"node", event.node.value}, {"incarnation", event.incarnation}, {"lease_until", event.lease_until.ms}};
+void write(JsonText& record, const NodeSeen& event) {
+  record.field("node", event.node)
+      .field("incarnation", event.incarnation)
+      .field("lease_until", event.lease_until);
 }
 void read(Fields& fields, NodeSeen& event) {
   fields.read("node", event.node);
@@ -228,27 +233,27 @@ void read(Fields& fields, NodeSeen& event) {
   fields.read("lease_until", event.lease_until);
 }
 
-json write(const NodeLeft& event) {
-  return {{"node", event.node.value}, {"incarnation", event.incarnation}};
+void write(JsonText& record, const NodeLeft& event) {
+  record.field("node", event.node).field("incarnation", event.incarnation);
 }
 void read(Fields& fields, NodeLeft& event) {
   fields.read("node", event.node);
   fields.read("incarnation", event.incarnation);
 }
 
-json write(const NodeLost& event) {
-  return {{"node", event.node.value}, {"incarnation", event.incarnation}};
+void write(JsonText& record, const NodeLost& event) {
+  record.field("node", event.node).field("incarnation", event.incarnation);
 }
 void read(Fields& fields, NodeLost& event) {
   fields.read("node", event.node);
   fields.read("incarnation", event.incarnation);
 }
 
-json write(const GpuFaulted& event) {
-  return {{"node", event.node.value},
-          {"incarnation", event.incarnation},
-          {"uuid", event.uuid},
-          {"reason", event.reason}};
+void write(JsonText& record, const GpuFaulted& event) {
+  record.field("node", event.node)
+      .field("incarnation", event.incarnation)
+      .field("uuid", event.uuid)
+      .field("reason", event.reason);
 }
 void read(Fields& fields, GpuFaulted& event) {
   fields.read("node", event.node);
@@ -257,16 +262,16 @@ void read(Fields& fields, GpuFaulted& event) {
   fields.read("reason", event.reason);
 }
 
-json write(const BackoffEnded& event) {
-  return {{"graph", event.job.graph.value}, {"job", event.job.job.value}};
+void write(JsonText& record, const BackoffEnded& event) {
+  record.field("graph", event.job.graph).field("job", event.job.job);
 }
 void read(Fields& fields, BackoffEnded& event) {
   fields.read("graph", event.job.graph);
   fields.read("job", event.job.job);
 }
 
-json write(const RankStarted& event) {
-  return {{"fence", event.fence.value}, {"rank", event.rank.value}, {"pid", event.pid}};
+void write(JsonText& record, const RankStarted& event) {
+  record.field("fence", event.fence).field("rank", event.rank).field("pid", event.pid);
 }
 void read(Fields& fields, RankStarted& event) {
   fields.read("fence", event.fence);
@@ -274,11 +279,14 @@ void read(Fields& fields, RankStarted& event) {
   fields.read("pid", event.pid);
 }
 
-json write(const RankEnded& event) {
-  return {{"fence", event.fence.value},       {"rank", event.rank.value},
-          {"exit_code", event.exit_code},     {"signal", event.signal},
-          {"reason", event.reason},           {"out_of_memory", event.is_out_of_memory},
-          {"node_fault", event.is_node_fault}};
+void write(JsonText& record, const RankEnded& event) {
+  record.field("fence", event.fence)
+      .field("rank", event.rank)
+      .field("exit_code", event.exit_code)
+      .field("signal", event.signal)
+      .field("reason", event.reason)
+      .field("out_of_memory", event.is_out_of_memory)
+      .field("node_fault", event.is_node_fault);
 }
 void read(Fields& fields, RankEnded& event) {
   fields.read("fence", event.fence);
@@ -290,8 +298,8 @@ void read(Fields& fields, RankEnded& event) {
   fields.read("node_fault", event.is_node_fault);
 }
 
-json write(const FailureReported& event) {
-  return {{"fence", event.fence.value}, {"rank", event.rank.value}, {"message", event.message}};
+void write(JsonText& record, const FailureReported& event) {
+  record.field("fence", event.fence).field("rank", event.rank).field("message", event.message);
 }
 void read(Fields& fields, FailureReported& event) {
   fields.read("fence", event.fence);
@@ -299,11 +307,11 @@ void read(Fields& fields, FailureReported& event) {
   fields.read("message", event.message);
 }
 
-json write(const ArtifactRecorded& event) {
-  return {{"fence", event.fence.value},
-          {"name", event.name},
-          {"path", event.artifact.path},
-          {"hash", event.artifact.hash}};
+void write(JsonText& record, const ArtifactRecorded& event) {
+  record.field("fence", event.fence)
+      .field("name", event.name)
+      .field("path", event.artifact.path)
+      .field("hash", event.artifact.hash);
 }
 void read(Fields& fields, ArtifactRecorded& event) {
   fields.read("fence", event.fence);
@@ -312,12 +320,12 @@ void read(Fields& fields, ArtifactRecorded& event) {
   fields.read("hash", event.artifact.hash);
 }
 
-json write(const CheckpointRecorded& event) {
-  return {{"fence", event.fence.value},
-          {"step", event.step},
-          {"path", event.path},
-          {"hash", event.hash},
-          {"bytes", event.bytes}};
+void write(JsonText& record, const CheckpointRecorded& event) {
+  record.field("fence", event.fence)
+      .field("step", event.step)
+      .field("path", event.path)
+      .field("hash", event.hash)
+      .field("bytes", event.bytes);
 }
 void read(Fields& fields, CheckpointRecorded& event) {
   fields.read("fence", event.fence);
@@ -327,8 +335,8 @@ void read(Fields& fields, CheckpointRecorded& event) {
   fields.read("bytes", event.bytes);
 }
 
-json write(const CoordinatorStarted& event) {
-  return {{"lease_until", event.lease_until.ms}, {"rules", event.rules}};
+void write(JsonText& record, const CoordinatorStarted& event) {
+  record.field("lease_until", event.lease_until).field("rules", event.rules);
 }
 void read(Fields& fields, CoordinatorStarted& event) {
   fields.read("lease_until", event.lease_until);
@@ -336,8 +344,8 @@ void read(Fields& fields, CoordinatorStarted& event) {
   fields.read_if_there("rules", event.rules);
 }
 
-json write(const JobSkipped& event) {
-  return {{"graph", event.job.graph.value}, {"job", event.job.job.value}, {"reason", event.reason}};
+void write(JsonText& record, const JobSkipped& event) {
+  record.field("graph", event.job.graph).field("job", event.job.job).field("reason", event.reason);
 }
 void read(Fields& fields, JobSkipped& event) {
   fields.read("graph", event.job.graph);
@@ -345,24 +353,22 @@ void read(Fields& fields, JobSkipped& event) {
   fields.read("reason", event.reason);
 }
 
-json write(const TimeLimitReached& event) {
-  return {{"fence", event.fence.value}};
+void write(JsonText& record, const TimeLimitReached& event) {
+  record.field("fence", event.fence);
 }
 void read(Fields& fields, TimeLimitReached& event) {
   fields.read("fence", event.fence);
 }
 
-json write(const GraphsArchived& event) {
-  json graphs = json::array();
-  for (const GraphId id : event.graphs) graphs.push_back(id.value);
-  return {{"graphs", std::move(graphs)}};
+void write(JsonText& record, const GraphsArchived& event) {
+  record.field("graphs", event.graphs);
 }
 void read(Fields& fields, GraphsArchived& event) {
   fields.read("graphs", event.graphs);
 }
 
-json write(const NodeDrained& event) {
-  return {{"node", event.node.value}, {"reason", event.reason}, {"ends_at", event.ends_at.ms}};
+void write(JsonText& record, const NodeDrained& event) {
+  record.field("node", event.node).field("reason", event.reason).field("ends_at", event.ends_at);
 }
 void read(Fields& fields, NodeDrained& event) {
   fields.read("node", event.node);
@@ -370,26 +376,26 @@ void read(Fields& fields, NodeDrained& event) {
   fields.read("ends_at", event.ends_at);
 }
 
-json write(const NodeResumed& event) {
-  return {{"node", event.node.value}};
+void write(JsonText& record, const NodeResumed& event) {
+  record.field("node", event.node);
 }
 void read(Fields& fields, NodeResumed& event) {
   fields.read("node", event.node);
 }
 
-json write(const CordonEnded& event) {
-  return {{"node", event.node.value}};
+void write(JsonText& record, const CordonEnded& event) {
+  record.field("node", event.node);
 }
 void read(Fields& fields, CordonEnded& event) {
   fields.read("node", event.node);
 }
 
-json write(const TenantSet& event) {
-  return {{"tenant", event.tenant},
-          {"weight_permille", event.weight_permille},
-          {"cpus", event.quota.cpus},
-          {"gpus", event.quota.gpus},
-          {"memory_bytes", event.quota.memory_bytes}};
+void write(JsonText& record, const TenantSet& event) {
+  record.field("tenant", event.tenant)
+      .field("weight_permille", event.weight_permille)
+      .field("cpus", event.quota.cpus)
+      .field("gpus", event.quota.gpus)
+      .field("memory_bytes", event.quota.memory_bytes);
 }
 void read(Fields& fields, TenantSet& event) {
   fields.read("tenant", event.tenant);
@@ -422,12 +428,15 @@ bool read_type(const std::string& type, Fields& fields, What& what, std::index_s
 }  // namespace
 
 std::string to_record(const Event& event) {
-  json record = std::visit([](const auto& what) { return write(what); }, event.what);
-  record["type"] = kTypes[event.what.index()];
-  record["at_ms"] = event.at.now.ms;
-  record["wall_ms"] = event.at.wall.unix_ms;
-  // Texts from the wire are UTF-8; anything else is replaced, never thrown at.
-  return record.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text;
+  {
+    JsonText record(text);
+    record.field("type", kTypes[event.what.index()])
+        .field("at_ms", event.at.now)
+        .field("wall_ms", event.at.wall);
+    std::visit([&](const auto& what) { write(record, what); }, event.what);
+  }
+  return text;
 }
 
 Result<Event> to_event(std::string_view record) {

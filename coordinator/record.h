@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "scheduler/shared.h"
 
 namespace paddock::coordinator {
 
@@ -70,6 +71,10 @@ class RecordWriter {
   void put(const std::pair<A, B>& pair) {
     put(pair.first);
     put(pair.second);
+  }
+  template <typename T>
+  void put(const scheduler::Shared<T>& shared) {
+    put(*shared);
   }
   template <typename T>
   void put(const std::vector<T>& list) {
@@ -169,6 +174,12 @@ class RecordReader {
   void take(std::pair<A, B>& pair) {
     take(pair.first);
     take(pair.second);
+  }
+  template <typename T>
+  void take(scheduler::Shared<T>& shared) {
+    T value;
+    take(value);
+    shared = std::move(value);
   }
   template <typename T>
   void take(std::vector<T>& list) {

@@ -27,19 +27,14 @@ namespace {
 
 // Without what has its default: a job of a hundred thousand is held in memory until its graph has ended.
 std::string spec_text(const spec::JobSpec& job) {
-  static const spec::Json kDefaults = spec::to_json(spec::JobSpec());
-  spec::Json json = spec::to_json(job);
-  for (const auto& [key, value] : kDefaults.items()) {
-    if (const auto found = json.find(key); key != "name" && found != json.end() && *found == value)
-      json.erase(found);
-  }
-  return json.dump(-1, ' ', false, spec::Json::error_handler_t::replace);
+  return spec::changed_json(job).dump(-1, ' ', false, spec::Json::error_handler_t::replace);
 }
 
 }  // namespace
 
 Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, std::string token) {
   scheduler::GraphSubmitted submitted{graph.name, graph.priority, std::move(token), {}, graph.tenant};
+  submitted.jobs.reserve(graph.jobs.size());
   for (const spec::JobSpec& job : graph.jobs) {
     scheduler::JobRequest request;
     request.name = JobName{job.name};
@@ -50,6 +45,10 @@ Result<scheduler::GraphSubmitted> to_submission(const spec::GraphSpec& graph, st
                                          job.retry.backoff,
                                          std::llround(job.retry.factor * 1'000),
                                          {job.retry.not_on.begin(), job.retry.not_on.end()}};
+    if (!submitted.jobs.empty()) {
+      request.resources.share_with(submitted.jobs.back().resources);
+      request.retry.share_with(submitted.jobs.back().retry);
+    }
     request.is_preemptible = job.preemptible;
     request.grace = job.grace;
     request.time_limit = job.time_limit.value_or(Millis(0));

@@ -1,5 +1,6 @@
 #include "coordinator/workers.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -77,6 +78,28 @@ std::optional<std::string> fault_of(wire::Report::Reader report) {
   return std::nullopt;
 }
 
+// Whether that daemon of the node is no more: another has joined after it, or it has left. What the turn has brought so
+// far counts though it is not applied yet.
+bool is_over(const scheduler::Cluster& cluster, const NodeId& node, std::uint64_t incarnation,
+             const Turn& turn) {
+  const auto known = cluster.nodes.find(node);
+  std::uint64_t newest = 0;
+  if (known != cluster.nodes.end()) {
+    const auto& past = known->second.past_incarnations;
+    if (std::ranges::find(past, incarnation) != past.end()) return true;
+    newest = known->second.incarnation;
+  }
+  for (const What& what : turn.events) {
+    const auto* const joined = std::get_if<scheduler::NodeJoined>(&what);
+    const auto* const left = std::get_if<scheduler::NodeLeft>(&what);
+    if (left != nullptr && left->node == node && left->incarnation == incarnation) return true;
+    if (joined == nullptr || joined->node != node) continue;
+    if (newest == incarnation && joined->incarnation != incarnation) return true;
+    newest = joined->incarnation;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool Workers::handle(const wire::Peer& peer, const Requester& requester, wire::Message::Reader message,
@@ -107,12 +130,9 @@ bool Workers::handle(const wire::Peer& peer, const Requester& requester, wire::M
 bool Workers::may_speak_for(const Sender& sender, const std::string& node) {
   const wire::Grant& grant = sender.requester.grant;
   if (grant.node.empty() || grant.node == node) return true;
-  capnp::MallocMessageBuilder builder;
-  wire::write_refusal(builder, sender.request_id,
-                      Error{Code::kDenied, "the key of " + grant.name + " is node " + grant.node +
-                                               "'s, not " + node + "'s: start the worker with --node " +
-                                               grant.node + ", or allow its key for any node"});
-  send(sender.peer, builder);
+  refuse(sender, Error{Code::kDenied, "the key of " + grant.name + " is node " + grant.node + "'s, not " +
+                                          node + "'s: start the worker with --node " + grant.node +
+                                          ", or allow its key for any node"});
   return false;
 }
 
@@ -130,16 +150,19 @@ void Workers::keep_only(const std::function<bool(const std::string& key)>& is_ad
 void Workers::join(const Sender& sender, wire::Join::Reader join, Instant now, Turn& turn) {
   const NodeId node{to_text(join.getNode())};
   const wire::Peer& peer = sender.peer;
-  if (!is_name(node.value) || join.getIncarnation() == 0) {
-    capnp::MallocMessageBuilder builder;
-    wire::write_refusal(
-        builder, sender.request_id,
-        Error{Code::kInvalid,
-              "'" + node.value +
-                  "' is no name for a node: letters, digits and ._- only, not starting with a dot"});
-    return send(peer, builder);
-  }
   const std::uint64_t incarnation = join.getIncarnation();
+  if (!is_name(node.value) || incarnation == 0) {
+    return refuse(sender, Error{Code::kInvalid, "'" + node.value +
+                                                    "' is no name for a node: letters, digits and ._- only, "
+                                                    "not starting with a dot"});
+  }
+  if (is_over(cluster_, node, incarnation, turn)) {
+    log_.warn("late_join_refused", {{"node", node.value}, {"incarnation", incarnation}});
+    return refuse(sender,
+                  Error{Code::kConflict,
+                        "a newer worker has joined as node " + node.value +
+                            ": stop this one, or start it again, under another name if both shall be"});
+  }
   Session& session = sessions_[node];
   const std::uint64_t first = join.getFirstReport();
   const std::uint64_t acked = first > 0 ? first - 1 : 0;
@@ -365,6 +388,12 @@ void Workers::carry_out(const scheduler::EndAttempt& effect) {
   end.setGraceMs(static_cast<std::uint32_t>(effect.grace.count()));
   end.setReason(effect.reason);
   send(session->second.peer, builder);
+}
+
+void Workers::refuse(const Sender& sender, const Error& error) {
+  capnp::MallocMessageBuilder builder;
+  wire::write_refusal(builder, sender.request_id, error);
+  send(sender.peer, builder);
 }
 
 void Workers::send(const wire::Peer& peer, capnp::MessageBuilder& builder) {

@@ -76,6 +76,7 @@ class Workers {
   bool is_ready(const NodeId& node, std::uint64_t incarnation) const;
   void send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined);
   void reconcile(const NodeId& node, const scheduler::Held& held, Instant now);
+  void refuse(const Sender& sender, const Error& error);
   void send(const wire::Peer& peer, capnp::MessageBuilder& builder);
 
   const CoordinatorOptions& options_;

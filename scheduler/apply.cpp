@@ -36,23 +36,26 @@ void on(Step& step, const GraphSubmitted& event) {
   graph.retry_of = event.retry_of;
   graph.submitted = step.at.wall;
   graph.jobs_open = event.jobs.size();
+  std::vector<Job*> jobs;  // as submitted
   for (const JobRequest& request : event.jobs) {
     Job& job = graph.jobs[request.name];
     job.request = request;
-    job.index = static_cast<std::uint32_t>(&request - event.jobs.data());
+    job.index = static_cast<std::uint32_t>(jobs.size());
+    jobs.push_back(&job);
   }
-  for (const JobRequest& request : event.jobs) {
-    for (const JobName& need : std::set<JobName>(request.needs.begin(), request.needs.end())) {
-      graph.jobs.at(need).dependants.push_back(request.name);
-      ++graph.jobs.at(request.name).needs_open;
+  share_alike(graph);
+  for (Job* const job : jobs) {
+    const auto& needs = job->request.needs;
+    for (const JobName& need : std::set<JobName>(needs.begin(), needs.end())) {
+      graph.jobs.at(need).dependants.push_back(job->request.name);
+      ++job->needs_open;
     }
   }
   for (const auto& [name, artifacts] : event.done)
     take_as_done(step, JobKey{id, name}, artifacts, event.retry_of);
-  for (const JobRequest& request : event.jobs) {
-    const Job& job = graph.jobs.at(request.name);
-    if (job.state == JobState::kWaiting && job.needs_open == 0)
-      move_job(step, JobKey{id, request.name}, JobState::kPreparing);
+  for (Job* const job : jobs) {
+    if (job->state == JobState::kWaiting && job->needs_open == 0)
+      move_job(step, graph, *job, JobState::kPreparing);
   }
 }
 
@@ -102,6 +105,7 @@ void on(Step& step, const NodeJoined& event) {
   if (is_new) {
     lose_ranks(step, node, event.node.value + " lost its ranks: its worker was started again", true);
     node.name = event.node;
+    if (node.incarnation != 0) node.note_over(node.incarnation);
     node.incarnation = event.incarnation;
     ++node.generation;
     node.offer = event.offer;
@@ -131,6 +135,7 @@ void on(Step& step, const NodeSeen& event) {
 void on(Step& step, const NodeLeft& event) {
   if (Node* node = ready_node(step.cluster, event.node, event.incarnation)) {
     node->is_ready = false;
+    node->note_over(node->incarnation);
     lose_ranks(step, *node, event.node.value + " left the cluster", false);
     index_node(step.cluster, *node);
     step.look_again();  // what was kept for others on it must be kept elsewhere
@@ -138,14 +143,16 @@ void on(Step& step, const NodeLeft& event) {
 }
 
 void on(Step& step, const GpuFaulted& event) {
-  Node* node = ready_node(step.cluster, event.node, event.incarnation);
-  if (node == nullptr) return;
-  for (Gpu& gpu : node->offer.gpus) {
-    if (gpu.uuid == event.uuid && gpu.fault.empty())
-      gpu.fault = event.reason.empty() ? "faulty" : event.reason;
-  }
-  if (!is_well(node->offer, event.uuid)) node->free.gpus.erase(event.uuid);
-  index_node(step.cluster, *node);
+  const auto found = step.cluster.nodes.find(event.node);
+  if (found == step.cluster.nodes.end() || found->second.incarnation != event.incarnation) return;
+  Node& node = found->second;
+  if (!node.is_ready && step.cluster.rules < 3) return;  // but a lost node may come back as it is
+  const auto gpu = std::ranges::find(node.offer.gpus, event.uuid, &Gpu::uuid);
+  if (gpu == node.offer.gpus.end() || !gpu->fault.empty()) return;
+  gpu->fault = event.reason.empty() ? "faulty" : event.reason;
+  node.free.gpus.erase(event.uuid);
+  index_node(step.cluster, node);
+  if (step.cluster.rules >= 3) step.look_again();  // a job for which it was kept may fit there no more
 }
 
 void on(Step& step, const NodeLost& event) {

@@ -257,7 +257,7 @@ void end_overdue(Step& step, Fence fence) {
       step.at.now < found.attempt->started_at + found.job->request.time_limit)
     return;
   begin_ending(step, *found.job, *found.attempt,
-               Ending{Outcome::kTimedOut, !found.job->request.retry.not_on.contains("time_limit"),
+               Ending{Outcome::kTimedOut, !found.job->request.retry->not_on.contains("time_limit"),
                       "took longer than its time limit of " + show_duration(found.job->request.time_limit),
                       step.at.now});
 }

@@ -2,6 +2,11 @@
 
 namespace paddock::scheduler {
 
+void Node::note_over(std::uint64_t ended) {
+  past_incarnations.push_back(ended);
+  if (past_incarnations.size() > kPastIncarnationsMax) past_incarnations.erase(past_incarnations.begin());
+}
+
 Graph* find_graph(Cluster& cluster, GraphId id) {
   const auto found = cluster.graphs.find(id);
   return found == cluster.graphs.end() ? nullptr : &found->second;

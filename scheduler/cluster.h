@@ -29,6 +29,9 @@ struct Cordon {
   bool operator==(const Cordon&) const = default;
 };
 
+// Of a node, that are remembered: whose late joins are told from new ones.
+inline constexpr std::size_t kPastIncarnationsMax = 64;
+
 struct Node {
   NodeId name;
   std::uint64_t incarnation = 0;  // drawn by its worker at start
@@ -43,10 +46,13 @@ struct Node {
   std::int32_t faults = 0;  // attempts in a row that ended for its sake
   Instant last_fault_at{};
   std::int32_t cordons_in_a_row = 0;
+  std::vector<std::uint64_t> past_incarnations{};  // daemons that are over, the newest last
 
   bool operator==(const Node&) const = default;
 
   bool takes_work() const { return is_ready && !cordon; }
+  // Keeps the newest kPastIncarnationsMax. Nothing is decided by them here: the coordinator refuses their joins.
+  void note_over(std::uint64_t ended);
 };
 
 // Nodes kept for a queued job that comes first and does not fit yet: backfill.h, preemption.h.

@@ -18,7 +18,8 @@ namespace paddock::scheduler {
 // replay decides again, by the rules that CoordinatorStarted names (docs/journal-format.md). The old way keeps a file
 // of its own (rules_1.h, rules_2.h). 2: fair share, quotas, holds with time limits, preemption, cordons, labels, racks.
 // 3: nodes are kept, and attempts asked to go, node by node instead of among a bounded number of attempts; how much of the
-// queue a decision tries is bounded.
+// queue a decision tries is bounded; a GPU's fault is noted though its node is taken for lost, and what was kept on the node is
+// looked at again.
 inline constexpr std::uint64_t kRules = 3;
 
 // `token` is drawn by the client; a second submission with the same one changes nothing.

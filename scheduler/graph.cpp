@@ -1,6 +1,7 @@
 #include "scheduler/graph.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/check.h"
@@ -103,14 +104,15 @@ Result<void> check_job(const JobRequest& job) {
       asked.memory_bytes_per_rank > kMemoryBytesMax) {
     return fail(Code::kInvalid, where + ": no node has so many resources, ask for less");
   }
-  if (job.retry.limit < 0 || job.retry.limit > limits::kRetriesMax || job.retry.backoff < Millis(0) ||
-      job.retry.backoff > limits::kBackoffMax || job.retry.factor_permille < 1'000 ||
-      job.retry.factor_permille > 1'000'000) {
+  const RetryRule& retry = job.retry;
+  if (retry.limit < 0 || retry.limit > limits::kRetriesMax || retry.backoff < Millis(0) ||
+      retry.backoff > limits::kBackoffMax || retry.factor_permille < 1'000 ||
+      retry.factor_permille > 1'000'000) {
     return fail(Code::kInvalid, where + ": retry needs a limit within 0 and " +
                                     std::to_string(limits::kRetriesMax) +
                                     ", a backoff of at most an hour and a factor within 1 and 1000");
   }
-  for (const std::string& each : job.retry.not_on) {
+  for (const std::string& each : retry.not_on) {
     if (!is_failure_class(each))
       return fail(Code::kInvalid, where + ": '" + each + "' is no class of failure");
   }
@@ -123,30 +125,71 @@ Result<void> check_job(const JobRequest& job) {
   return {};
 }
 
-// Takes away, again and again, the jobs whose needs are all taken; what stays is on a cycle or behind one.
-Result<void> check_acyclic(const std::vector<JobRequest>& jobs) {
-  std::map<JobName, std::size_t> unmet;
-  std::map<JobName, std::vector<JobName>> dependants;
-  std::vector<JobName> ready;
-  for (const JobRequest& job : jobs) {
-    const std::set<JobName> needs(job.needs.begin(), job.needs.end());
-    unmet[job.name] = needs.size();
-    for (const JobName& need : needs) dependants[need].push_back(job.name);
-    if (needs.empty()) ready.push_back(job.name);
+// The jobs of a submission by name.
+class Names {
+ public:
+  explicit Names(const std::vector<JobRequest>& jobs) : jobs_(jobs) {
+    for (std::uint32_t i = 0; i < jobs.size(); ++i) sorted_.push_back(i);
+    std::ranges::sort(sorted_, {}, [&](std::uint32_t i) -> const JobName& { return jobs[i].name; });
   }
-  while (!ready.empty()) {
-    const JobName taken = ready.back();
+  // A name that two jobs have.
+  const JobName* doubled() const {
+    const auto same = [&](std::uint32_t a, std::uint32_t b) { return jobs_[a].name == jobs_[b].name; };
+    const auto found = std::ranges::adjacent_find(sorted_, same);
+    return found == sorted_.end() ? nullptr : &jobs_[*found].name;
+  }
+  // Its place in the submission.
+  std::optional<std::uint32_t> find(const JobName& name) const {
+    const auto found = std::ranges::lower_bound(
+        sorted_, name, {}, [&](std::uint32_t i) -> const JobName& { return jobs_[i].name; });
+    if (found == sorted_.end() || jobs_[*found].name != name) return std::nullopt;
+    return *found;
+  }
+
+ private:
+  const std::vector<JobRequest>& jobs_;
+  std::vector<std::uint32_t> sorted_;
+};
+
+// Takes away, again and again, the jobs whose needs are all taken; what stays is on a cycle or behind one. All needs
+// are in the graph.
+Result<void> check_acyclic(const std::vector<JobRequest>& jobs, const Names& names) {
+  std::vector<std::size_t> unmet(jobs.size());
+  std::vector<std::vector<std::uint32_t>> dependants(jobs.size());
+  std::vector<std::uint32_t> ready;
+  for (std::uint32_t job = 0; job < jobs.size(); ++job) {
+    std::set<std::uint32_t> needs;
+    for (const JobName& need : jobs[job].needs) needs.insert(*names.find(need));
+    unmet[job] = needs.size();
+    for (const std::uint32_t need : needs) dependants[need].push_back(job);
+    if (needs.empty()) ready.push_back(job);
+  }
+  std::size_t taken = 0;
+  for (; !ready.empty(); ++taken) {
+    const std::uint32_t next = ready.back();
     ready.pop_back();
-    unmet.erase(taken);
-    for (const JobName& dependant : dependants[taken]) {
+    for (const std::uint32_t dependant : dependants[next]) {
       if (--unmet[dependant] == 0) ready.push_back(dependant);
     }
   }
-  if (unmet.empty()) return {};
-  return fail(Code::kInvalid, "job " + unmet.begin()->first.value + " is on a cycle of needs, or behind one");
+  if (taken == jobs.size()) return {};
+  const auto stuck = std::ranges::find_if(unmet, [](std::size_t left) { return left > 0; });
+  const JobName& name = jobs[static_cast<std::size_t>(stuck - unmet.begin())].name;
+  return fail(Code::kInvalid, "job " + name.value + " is on a cycle of needs, or behind one");
 }
 
 }  // namespace
+
+void share_alike(Graph& graph) {
+  const JobRequest* before = nullptr;
+  for (auto& [name, job] : graph.jobs) {
+    if (before != nullptr) {
+      job.request.resources.share_with(before->resources);
+      job.request.retry.share_with(before->retry);
+    }
+    before = &job.request;
+  }
+}
 
 Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& jobs) {
   if (!is_name(name)) {
@@ -158,16 +201,16 @@ Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& j
     return fail(Code::kInvalid,
                 "a graph has between 1 and " + std::to_string(limits::kJobsPerGraphMax) + " jobs");
   }
-  std::set<JobName> names;
   for (const JobRequest& job : jobs) {
     TRY(check_job(job), "checking graph " + std::string(name));
-    if (!names.insert(job.name).second) {
-      return fail(Code::kInvalid, "graph " + std::string(name) + " has job " + job.name.value + " twice");
-    }
+  }
+  const Names names(jobs);
+  if (const JobName* const doubled = names.doubled()) {
+    return fail(Code::kInvalid, "graph " + std::string(name) + " has job " + doubled->value + " twice");
   }
   for (const JobRequest& job : jobs) {
     for (const JobName& need : job.needs) {
-      if (!names.contains(need)) {
+      if (!names.find(need)) {
         return fail(Code::kInvalid,
                     "job " + job.name.value + " needs " + need.value + ", which is not in the graph");
       }
@@ -179,7 +222,7 @@ Result<void> check_graph(std::string_view name, const std::vector<JobRequest>& j
       }
     }
   }
-  return check_acyclic(jobs);
+  return check_acyclic(jobs, names);
 }
 
 }  // namespace paddock::scheduler

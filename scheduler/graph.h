@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "scheduler/resources.h"
+#include "scheduler/shared.h"
 
 namespace paddock::scheduler {
 
@@ -47,8 +48,8 @@ struct JobRequest {
   JobName name;
   std::string kind;
   std::vector<JobName> needs;
-  Request resources;
-  RetryRule retry;
+  Shared<Request> resources;
+  Shared<RetryRule> retry;
   Millis grace{0};  // between SIGTERM and SIGKILL
   std::string spec;
   std::map<JobName, On> on{};   // of those needs that are not to succeed
@@ -170,6 +171,9 @@ struct Graph {
   GraphId retry_of{};  // the graph that this one takes up again; 0: none
   bool operator==(const Graph&) const = default;
 };
+
+// Jobs that ask for the same and are tried again by the same rule hold one value of each together.
+void share_alike(Graph& graph);
 
 bool is_terminal(JobState state);
 // As users and the wire see them: "backing_off", "node_lost", …

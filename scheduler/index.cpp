@@ -164,7 +164,7 @@ void unpark(Cluster& cluster, const std::string& stage, Instant now) {
 
 void index_attempt(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt) {
   if (job.request.is_preemptible) cluster.index.preemptible.insert({graph.priority, attempt.fence});
-  for (std::size_t i = 0; i < attempt.ranks.size(); i += job.request.resources.ranks_per_node) {
+  for (std::size_t i = 0; i < attempt.ranks.size(); i += job.request.resources->ranks_per_node) {
     const Node& node = cluster.nodes.at(attempt.ranks[i].node);
     const Request& request = job.request.resources;
     Part part{end_of(job, attempt),

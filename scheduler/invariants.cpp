@@ -15,7 +15,8 @@
 // 10. `time_limits` holds exactly the live attempts that have a limit and are not being ended.
 // 11. A node that an operator drains or that is cordoned takes nothing new; `cordons` holds exactly those that end.
 // 12. What a tenant uses is what its live ranks hold, and no more.
-// 13. Nodes are kept for queued jobs, take work, and are kept once; a class waits exactly while a job of it does.
+// 13. Nodes are kept for queued jobs that fit there once they are empty, take work, and are kept once; a class waits exactly
+// while a job of it does.
 // 14. The index is what it would be if it were made anew.
 #include "scheduler/invariants.h"
 
@@ -88,7 +89,12 @@ class Checker {
              ", which is not queued");
       for (const NodeId& node : hold.nodes) {
         expect(kept.insert(node).second, "13: ", node, " is kept twice");
-        expect(cluster_.nodes.at(node).takes_work(), "13: ", node, " is kept though it takes no work");
+        const Node& kept_node = cluster_.nodes.at(node);
+        expect(kept_node.takes_work(), "13: ", node, " is kept though it takes no work");
+        if (job == nullptr) continue;
+        const Request& request = job->request.resources;
+        expect(cluster_.rules < 3 || room_when_empty(request, kept_node.offer).holds(request), "13: ", node,
+               " is kept for ", hold.job, ", which can never run there");
       }
     }
     std::set<std::pair<std::string, std::int64_t>> classes;

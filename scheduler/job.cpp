@@ -63,37 +63,42 @@ void move_job(Step& step, const JobKey& key, JobState state, std::string reason)
   Graph* graph = find_graph(step.cluster, key.graph);
   Job* job = find_job(step.cluster, key);
   PADDOCK_CHECK(graph != nullptr && job != nullptr, key);
-  if (is_terminal(job->state)) return;
-  if (job->state == JobState::kQueued) {
-    step.cluster.queue.erase(queued_of(*graph, *job));
-    forget_queued(step.cluster, *graph, *job);
-    note_left(step.cluster, graph->tenant, graph->priority);
+  move_job(step, *graph, *job, state, std::move(reason));
+}
+
+void move_job(Step& step, Graph& graph, Job& job, JobState state, std::string reason) {
+  const JobKey key{graph.id, job.request.name};
+  if (is_terminal(job.state)) return;
+  if (job.state == JobState::kQueued) {
+    step.cluster.queue.erase(queued_of(graph, job));
+    forget_queued(step.cluster, graph, job);
+    note_left(step.cluster, graph.tenant, graph.priority);
     if (state != JobState::kRunning) step.look_again();  // nodes may have been kept for it
   }
-  if (job->state == JobState::kBackingOff) step.cluster.backoffs.erase({job->retry_at, key});
+  if (job.state == JobState::kBackingOff) step.cluster.backoffs.erase({job.retry_at, key});
 
-  job->state = state;
-  job->reason = std::move(reason);
+  job.state = state;
+  job.reason = std::move(reason);
   if (state == JobState::kQueued) {
-    step.cluster.queue.insert(queued_of(*graph, *job));
-    index_queued(step.cluster, *graph, *job);
-    note_waiting(step.cluster, graph->tenant, graph->priority, step.at.now);
+    step.cluster.queue.insert(queued_of(graph, job));
+    index_queued(step.cluster, graph, job);
+    note_waiting(step.cluster, graph.tenant, graph.priority, step.at.now);
     step.cluster.is_placement_due = true;
   }
-  if (state == JobState::kBackingOff) step.cluster.backoffs.insert({job->retry_at, key});
+  if (state == JobState::kBackingOff) step.cluster.backoffs.insert({job.retry_at, key});
   if (state == JobState::kPreparing) step.effects.push_back(PrepareJob{key});
   if (is_terminal(state)) {
-    job->ended = step.at.wall;
-    --graph->jobs_open;
-    graph->jobs_bad += is_bad(*job) ? 1 : 0;
-    const auto owner = step.cluster.stage_owners.find(job->launch.stage_key);
+    job.ended = step.at.wall;
+    --graph.jobs_open;
+    graph.jobs_bad += is_bad(job) ? 1 : 0;
+    const auto owner = step.cluster.stage_owners.find(job.launch.stage_key);
     if (owner != step.cluster.stage_owners.end() && owner->second == key) {
       step.cluster.stage_owners.erase(owner);
-      unpark(step.cluster, job->launch.stage_key, step.at.now);
+      unpark(step.cluster, job.launch.stage_key, step.at.now);
       step.cluster.is_placement_due = true;  // another job may have waited for this stage
     }
   }
-  step.effects.push_back(ReportJob{key, state, job->reason});
+  step.effects.push_back(ReportJob{key, state, job.reason});
 }
 
 void finish_job(Step& step, const JobKey& key, JobState state, std::string reason) {

@@ -11,7 +11,7 @@ bool has_neighbour(const Cluster& cluster, const Node& node, const Wanted& wante
   return std::ranges::any_of(node.attempts, [&](const Fence fence) {
     const FoundConst found = find_attempt(cluster, fence);
     return found.job != nullptr && found.key.graph == wanted.graph &&
-           found.job->request.resources.apart == wanted.request.apart;
+           found.job->request.resources->apart == wanted.request.apart;
   });
 }
 

@@ -28,7 +28,7 @@ std::optional<Millis> pause_before_retry(const Job& job, Outcome outcome, bool m
   switch (outcome) {
     case Outcome::kFailed:
     case Outcome::kTimedOut:
-      if (job.failures > job.request.retry.limit) return std::nullopt;
+      if (job.failures > job.request.retry->limit) return std::nullopt;
       return backoff_after(job.request.retry, job.failures);
     case Outcome::kPreempted:
       return Millis(0);  // whoever it made room for comes first anyway

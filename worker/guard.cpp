@@ -91,6 +91,8 @@ class Guard {
   bool hear_order();    // false: the daemon is gone
   bool hear_signals();  // false: told to end by a signal
   void obey(const Received& received);
+  bool move_into(const std::vector<std::string>& cgroups);
+  void keep_deadline(std::int64_t deadline_ms);
   int ms_to_deadline() const;  // -1: there is none
   bool reap();                 // true: the rank has ended
   void end_rank();
@@ -105,7 +107,8 @@ class Guard {
   int nothing_ = -1;  // /dev/null, the ranks' standard input
   bool is_daemon_there_ = true;
   pid_t rank_ = -1;                   // -1: waits for one
-  std::vector<std::string> cgroups_;  // of the rank
+  std::vector<std::string> cgroups_;  // of the rank alone
+  std::vector<std::string> home_;     // where the guard is itself; the daemon, or the next one, removes them
   std::optional<int> rank_status_;
   std::optional<std::int64_t> deadline_ms_;
   std::optional<BootTimer> deadline_;
@@ -135,14 +138,32 @@ void Guard::start(const Received& received) {
   const int memory_file = received.descriptors[1];
   auto launch = memory_file < 0 ? to_launch(received.launch) : read_launch(memory_file);
   if (!launch || report < 0 || rank_ > 0) return tell(GuardNews::Kind::kCouldNotStart, EINVAL);
+  if (launch->is_guard_in_cgroups && !move_into(launch->cgroups))
+    return tell(GuardNews::Kind::kCouldNotStart, errno);
   const StartedRank started = start_rank(*launch, {report, nothing_}, deadline_ms_);
   if (started.error != 0) {
     if (started.pid > 0) waitpid(started.pid, nullptr, 0);
     return tell(GuardNews::Kind::kCouldNotStart, started.error);
   }
   rank_ = started.pid;
-  cgroups_ = std::move(launch->cgroups);
+  if (!launch->is_guard_in_cgroups) cgroups_ = std::move(launch->cgroups);
   tell(GuardNews::Kind::kStarted, rank_);
+}
+
+// False, with errno: it is not let in, and is perhaps in some of them.
+bool Guard::move_into(const std::vector<std::string>& cgroups) {
+  if (home_ == cgroups) return true;
+  home_.clear();
+  for (const std::string& folder : cgroups) {
+    if (!enter_cgroup(folder + "/cgroup.procs")) return false;
+  }
+  home_ = cgroups;
+  return true;
+}
+
+void Guard::keep_deadline(std::int64_t deadline_ms) {
+  deadline_ms_ = deadline_ms;
+  deadline_->set(Instant{deadline_ms});
 }
 
 int Guard::ms_to_deadline() const {
@@ -155,11 +176,10 @@ void Guard::obey(const Received& received) {
   const GuardOrder& order = received.order;
   switch (order.kind) {
     case GuardOrder::Kind::kStart:
+      if (order.deadline_ms != 0) keep_deadline(order.deadline_ms);
       return start(received);
     case GuardOrder::Kind::kDeadline:
-      deadline_ms_ = order.deadline_ms;
-      deadline_->set(Instant{order.deadline_ms});
-      return;
+      return keep_deadline(order.deadline_ms);
     case GuardOrder::Kind::kKill:
       for (const pid_t pid : descendants_of(getpid())) kill(pid, SIGKILL);
       return;

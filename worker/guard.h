@@ -3,7 +3,8 @@
 // log).
 //
 // A guard has one rank at a time, and takes the next when that one and all below it have ended: starting a
-// rank costs one process. It is a subreaper: whatever the rank leaves behind, even in a session of its own,
+// rank costs one process. Where ranks without a memory limit of their own have a control group, the guard lives in it too,
+// so that they need not be moved there. It is a subreaper: whatever the rank leaves behind, even in a session of its own,
 // becomes the guard's child. It ends everything below it when the rank exits, when it is told to, when the
 // lease runs out that it was told of (the daemon may hang), and when the socket to the daemon closes, which is
 // how it learns that the daemon died. The rank itself dies with the guard (PR_SET_PDEATHSIG). The guard itself
@@ -23,8 +24,8 @@ struct GuardOrder {
   enum class Kind : std::uint32_t { kSignal = 1, kKill = 2, kDeadline = 3, kStart = 4 };
   Kind kind{};
   std::int32_t signal = 0;  // kSignal: sent to the rank's process group
-  std::int64_t deadline_ms =
-      0;  // kDeadline: on CLOCK_BOOTTIME; everything is killed then unless a later one comes
+  // kDeadline, and kStart unless 0: on CLOCK_BOOTTIME; everything is killed then unless a later one comes.
+  std::int64_t deadline_ms = 0;
 };
 // kStart is followed by the bytes of a GuardLaunch in the same packet and comes with a descriptor (SCM_RIGHTS),
 // the rank's end of its report pipe. What is longer than a packet comes in a memory file, a second descriptor.

@@ -79,6 +79,7 @@ std::string to_bytes(const GuardLaunch& launch) {
   put_number(bytes, launch.data_bytes_max);
   put_texts(bytes, launch.command);
   put_texts(bytes, launch.environment);
+  put_number(bytes, launch.is_guard_in_cgroups ? 1 : 0);
   put_number(bytes, launch.user ? 1 : 0);
   if (!launch.user) return bytes;
   put_text(bytes, launch.user->name);
@@ -99,6 +100,7 @@ std::optional<GuardLaunch> to_launch(std::string_view bytes) {
   launch.data_bytes_max = reader.number();
   launch.command = reader.texts();
   launch.environment = reader.texts();
+  launch.is_guard_in_cgroups = reader.number() == 1;
   if (reader.number() == 1) launch.user = read_user(reader);
   if (!reader.is_done() || launch.command.empty()) return std::nullopt;
   return launch;

@@ -20,6 +20,9 @@ struct GuardLaunch {
   std::vector<std::string> command;
   std::vector<std::string> environment;  // "NAME=value", all of it
   std::optional<RankUser> user = {};     // whom the rank becomes; nothing: it stays who the guard is
+  // The guard itself enters `cgroups` and stays there: what it starts is born in them, and nothing has to move, which
+  // would stop all starting and ending of processes on the machine for a moment.
+  bool is_guard_in_cgroups = false;
   bool operator==(const GuardLaunch&) const = default;
 };
 

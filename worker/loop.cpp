@@ -1,12 +1,13 @@
 #include "worker/loop.h"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <thread>
+#include <ctime>
 
 #include "base/limits.h"
 #include "wire/systemd_notify.h"
@@ -28,6 +29,7 @@ constexpr Millis kEndWaitsForLog =
 constexpr int kMessagesPerTurn = 256;
 constexpr std::size_t kRanksOfACrowd = 4;
 constexpr std::chrono::microseconds kBetweenTurns{500};
+static_assert(kBetweenTurns < std::chrono::seconds(1));
 constexpr Millis kLinger = std::chrono::seconds(1);
 // How long the news that a rank has started waits for others to go with: the end of a short one, most likely.
 constexpr Millis kHoldStarted{2};
@@ -76,18 +78,32 @@ std::vector<int> Loop::descriptors() const {
 }
 
 // With many ranks something happens all the time: what comes within half a millisecond is one turn's. With few
-// nobody waits.
-void Loop::gather() {
-  const auto since = std::chrono::steady_clock::now() - turn_at_;
-  if (ranks_.size() >= kRanksOfACrowd && since < kBetweenTurns)
-    std::this_thread::sleep_for(kBetweenTurns - since);
+// nobody waits. Only a signal ends it sooner. True: time has passed.
+bool Loop::gather() {
+  const std::chrono::nanoseconds left = turn_at_ + kBetweenTurns - std::chrono::steady_clock::now();
+  const bool waits = ranks_.size() >= kRanksOfACrowd && left > std::chrono::nanoseconds(0);
+  if (waits) {
+    pollfd signal{parts_.signals.number(), POLLIN, 0};
+    const timespec at_most{0, static_cast<long>(left.count())};
+    ::ppoll(&signal, 1, &at_most, nullptr);
+  }
   turn_at_ = std::chrono::steady_clock::now();
+  return waits;
+}
+
+Result<void> Loop::wait() {
+  const std::vector<int> all = descriptors();
+  TRY_ASSIGN(wire::Ready ready, parts_.client.wait(time_to_wake(), all), "waiting for something to happen");
+  if (gather()) {
+    TRY_ASSIGN(ready, parts_.client.wait(Millis(0), all), "looking what happened");
+  }
+  readable_ = {ready.readable.begin(), ready.readable.end()};
+  return {};
 }
 
 Result<void> Loop::run() {
   while (!is_done_) {
-    TRY(parts_.client.wait(time_to_wake(), descriptors()), "the worker's loop");
-    gather();
+    TRY(wait(), "the worker's loop");
     watch_connection();
     read_signals();
     read_messages();
@@ -101,6 +117,7 @@ Result<void> Loop::run() {
     happened(TimePassed{});
     decide();
   }
+  processes_.end_idle_guards();
   parts_.cgroups.close();
   log_.info("worker_stopped", {{"node", parts_.identity.node}});
   return {};
@@ -151,7 +168,7 @@ void Loop::read_signals() {
 void Loop::read_pipes() {
   for (auto& [key, rank] : ranks_) {
     if (!agent_.takes_sayings()) return;  // it waits, and nothing is lost
-    if (!rank.pipe) continue;
+    if (!rank.pipe || !readable_.contains(rank.pipe->descriptor())) continue;
     for (Saying& saying : rank.pipe->read()) happened(RankSaid{key, std::move(saying)});
   }
 }
@@ -187,7 +204,7 @@ void Loop::ended(const RankKey& key, LiveRank& rank, int wait_status) {
 }
 
 void Loop::read_processes() {
-  for (const ProcessNews& news : processes_.collect(parts_.gpus.pids())) {
+  for (const ProcessNews& news : processes_.collect(readable_, parts_.gpus.pids())) {
     const auto at = ranks_.find(news.key);
     if (at == ranks_.end()) continue;
     LiveRank& rank = at->second;
@@ -394,6 +411,7 @@ Result<int> Loop::launch(const StartRank& effect, LiveRank& rank) {
   const std::uint64_t memory_bytes = effect.order->memory_bytes_per_rank;
   TRY_ASSIGN(rank.cgroup, parts_.cgroups.make(key, memory_bytes), "bounding the rank");
   launch.cgroups = rank.cgroup.folders;
+  launch.is_guard_in_cgroups = !rank.cgroup.has_limit && !rank.cgroup.folders.empty();
   if (!parts_.cgroups.bounds_memory()) launch.data_bytes_max = memory_bytes;
   Result<int> pipe = processes_.start(key, std::move(launch));
   if (!pipe) parts_.cgroups.remove(rank.cgroup);

@@ -79,7 +79,8 @@ class Loop {
   };
 
   Millis time_to_wake();
-  void gather();
+  Result<void> wait();
+  bool gather();
   std::vector<int> descriptors() const;
   void read_messages();
   void watch_connection();
@@ -129,6 +130,7 @@ class Loop {
   Agent agent_;
   std::map<RankKey, LiveRank> ranks_;  // until the coordinator has acknowledged their end and has their log
   std::deque<Event> events_;
+  std::set<int> readable_;                         // descriptors, in this turn
   std::chrono::steady_clock::time_point turn_at_;  // when the last turn began
   SendReports outgoing_;  // of this turn, not sent yet: what happened together goes as one message
   std::size_t outgoing_bytes_ = 0;

@@ -1,6 +1,7 @@
 #include "worker/processes.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -66,26 +68,42 @@ Result<Processes::Guard> Processes::new_guard() const {
   std::vector<std::string> words = guard_command_;
   words.push_back(std::to_string(control.theirs));
   const std::vector<char*> argv = pointers_to(words);
-  const pid_t pid = fork();
-  if (pid < 0) return fail(Code::kUnavailable, "a guard process: " + errno_text(errno));
-  if (pid == 0) {  // only what is safe between fork and exec
-    fcntl(control.theirs, F_SETFD, 0);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  return Guard{pid, control.take(), false};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, control.theirs, control.theirs);  // which lets it pass exec
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return fail(Code::kUnavailable, "a guard process: " + errno_text(error));
+  return Guard{pid, control.take()};
 }
 
-Result<Processes::Guard> Processes::take_guard() {
+// One that is where the rank shall be, if there is one.
+Result<Processes::Guard> Processes::take_guard(const GuardLaunch& launch) {
   reap();
   std::erase_if(idle_, [](const Guard& guard) {
     if (guard.is_dead) close(guard.control);
     return guard.is_dead;
   });
   if (idle_.empty()) return new_guard();
-  const Guard guard = idle_.back();
-  idle_.pop_back();
+  auto chosen = std::prev(idle_.end());
+  if (launch.is_guard_in_cgroups) {
+    const auto at_home = std::ranges::find(idle_, launch.cgroups, &Guard::home);
+    if (at_home != idle_.end()) chosen = at_home;
+  }
+  Guard guard = std::move(*chosen);
+  idle_.erase(chosen);
   return guard;
+}
+
+void Processes::end_idle_guards() {
+  for (const Guard& guard : idle_) {
+    close(guard.control);
+    if (guard.is_dead) continue;
+    ::kill(guard.pid, SIGKILL);  // also one that was stopped; it has nothing to clear up
+    waitpid(guard.pid, nullptr, 0);
+  }
+  idle_.clear();
 }
 
 void Processes::give_back(const Guard& guard) {
@@ -103,11 +121,11 @@ Result<int> Processes::start(const RankKey& key, GuardLaunch launch) {
   Ends report{pair[0], pair[1]};
   fcntl(report.ours, F_SETFL, O_NONBLOCK);
   launch.environment.push_back("PADDOCK_REPORT_FD=" + std::to_string(kReportDescriptor));
-  TRY_ASSIGN(const Guard guard, take_guard(), "starting " + launch.command[0]);
-  if (deadline_ms_) tell(guard, GuardOrder{GuardOrder::Kind::kDeadline, 0, *deadline_ms_});
+  TRY_ASSIGN(Guard guard, take_guard(launch), "starting " + launch.command[0]);
   // A guard that cannot take it has died, which is told as the rank's own end.
   tell_start(guard, to_bytes(launch), report.theirs);
-  children_[key] = Child{guard, launch.command[0], false, false};
+  if (launch.is_guard_in_cgroups) guard.home = std::move(launch.cgroups);
+  children_[key] = Child{std::move(guard), launch.command[0], false, false};
   return report.take();
 }
 
@@ -141,7 +159,7 @@ bool Processes::tell_start(const Guard& guard, std::string_view launch, int repo
     descriptors[count++] = memory_file.ours;
     launch = {};
   }
-  GuardOrder order{GuardOrder::Kind::kStart, 0, 0};
+  GuardOrder order{GuardOrder::Kind::kStart, 0, deadline_ms_.value_or(0)};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof descriptors)] = {};
   iovec bytes[] = {{&order, sizeof order}, {const_cast<char*>(launch.data()), launch.size()}};
   msghdr message{};
@@ -216,10 +234,12 @@ bool Processes::end_orphans(const std::set<pid_t>& helpers) {
   return !are_there;
 }
 
-std::vector<ProcessNews> Processes::collect(const std::set<pid_t>& helpers) {
+std::vector<ProcessNews> Processes::collect(const std::set<int>& readable, const std::set<pid_t>& helpers) {
   std::vector<ProcessNews> news;
   reap();
-  for (auto& [key, child] : children_) hear(key, child, news);
+  for (auto& [key, child] : children_) {
+    if (child.guard.is_dead || readable.contains(child.guard.control)) hear(key, child, news);
+  }
   const bool is_guard_lost = std::ranges::any_of(
       children_, [](const auto& entry) { return entry.second.guard.is_dead && !entry.second.has_ended; });
   const bool are_orphans_gone = !is_guard_lost || end_orphans(helpers);

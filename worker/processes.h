@@ -51,9 +51,11 @@ class Processes {
   void kill(const RankKey& key);       // SIGKILL to all below the guard
   // When every guard, also of ranks started later, kills its rank by itself; milliseconds of CLOCK_BOOTTIME.
   void set_deadline(std::int64_t boot_ms);
-  // What has happened since; never blocks.
+  // What has happened since; never blocks. `readable`: of descriptors(), those that can be read.
   // `helpers`: children of this process that are no ranks and are let live.
-  std::vector<ProcessNews> collect(const std::set<pid_t>& helpers = {});
+  std::vector<ProcessNews> collect(const std::set<int>& readable, const std::set<pid_t>& helpers = {});
+  // Ends the guards that have no rank, and returns when they are gone.
+  void end_idle_guards();
   // Readable when collect() has something to do (besides SIGCHLD).
   std::vector<int> descriptors() const;
 
@@ -61,6 +63,7 @@ class Processes {
   struct Guard {
     pid_t pid = -1;
     int control = -1;
+    std::vector<std::string> home{};  // the control groups that it is in itself
     bool is_dead = false;
   };
   struct Child {
@@ -71,7 +74,7 @@ class Processes {
   };
   void hear(const RankKey& key, Child& child, std::vector<ProcessNews>& news);
   void reap();
-  Result<Guard> take_guard();
+  Result<Guard> take_guard(const GuardLaunch& launch);
   Result<Guard> new_guard() const;
   void give_back(const Guard& guard);
   bool tell(const Guard& guard, const GuardOrder& order) const;

@@ -39,14 +39,6 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
   return pointers;
 }
 
-bool enter(const std::string& procs_file) {
-  const int file = open(procs_file.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool is_entered = write(file, "0", 1) == 1;
-  close(file);
-  return is_entered;
-}
-
 bool is_late(std::int64_t deadline_ms) {
   return deadline_ms >= 0 && boot_now().ms >= deadline_ms;
 }
@@ -73,7 +65,7 @@ bool become_rank(const Plan& plan) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != plan.guard) return false;  // it died before the line above
   for (const std::string& file : plan.procs_files) {
-    if (!enter(file)) return false;
+    if (!enter_cgroup(file)) return false;
   }
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
@@ -100,10 +92,22 @@ bool become_rank(const Plan& plan) {
 
 }  // namespace
 
+bool enter_cgroup(const std::string& procs_file) {
+  const int file = open(procs_file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool is_entered = write(file, "0", 1) == 1;
+  const int error = errno;
+  close(file);
+  errno = error;
+  return is_entered;
+}
+
 StartedRank start_rank(const GuardLaunch& launch, const RankDescriptors& descriptors,
                        std::optional<std::int64_t> deadline_ms) {
   Plan plan;
-  for (const std::string& folder : launch.cgroups) plan.procs_files.push_back(folder + "/cgroup.procs");
+  if (!launch.is_guard_in_cgroups) {
+    for (const std::string& folder : launch.cgroups) plan.procs_files.push_back(folder + "/cgroup.procs");
+  }
   plan.argv = pointers_to(launch.command);
   plan.environment = pointers_to(launch.environment);
   plan.directory = launch.directory.c_str();

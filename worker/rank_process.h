@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "worker/guard_launch.h"
 
@@ -24,6 +25,9 @@ struct StartedRank {
   pid_t pid = -1;  // when it could not start: of a child that has exited already, or -1
   int error = 0;   // errno; 0: it runs
 };
+
+// Moves the calling process into a control group, by its file cgroup.procs. False, with errno: it is not let in.
+bool enter_cgroup(const std::string& procs_file);
 
 // Starts the command in a session and process group of its own; it dies with the calling process
 // (PR_SET_PDEATHSIG). Returns when the command runs or could not.

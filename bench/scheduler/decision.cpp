@@ -123,7 +123,7 @@ class Load {
     job.kind = "command";
     job.grace = Millis(30'000);
     const std::uint64_t shape = draws_.below(40);
-    Request& asked = job.resources;
+    Request& asked = job.resources.edit();
     asked.cpus_per_rank = static_cast<std::uint32_t>(1 + shape % 8);
     if (shape >= 10) {
       asked.gpus_per_rank = 1;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,11 @@ struct Document {
   // The line of the key, or of the nearest key around it; 1 for the whole.
   int line_of(std::string_view path) const;
 };
+
+// A text that is JSON as well, which programs write and may be large, read by the parser for it, many times faster. The
+// same document but for `lines`, which are not known. Nothing: it is no JSON, or something is wrong with it, and
+// read_document() says what.
+std::optional<Document> read_json_document(std::string_view text);
 
 // kInvalid: `file:line: what is wrong`.
 Result<Document> read_document(std::string_view text, const std::string& file);

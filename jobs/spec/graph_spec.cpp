@@ -161,6 +161,12 @@ Json to_json(const JobSpec& job) {
   return json;
 }
 
+Json changed_json(const JobSpec& job) {
+  Json json = job_table().changed_json(job);
+  json["name"] = job.name;
+  return json;
+}
+
 Result<JobSpec> job_from_json(const Json& json) {
   if (!json.is_object() || !json.contains("name") || !json["name"].is_string()) {
     return fail(Code::kCorrupt, "the record of a job has no name");

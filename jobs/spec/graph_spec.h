@@ -97,6 +97,8 @@ const OptionTable<JobSpec>& job_table();
 // Canonical JSON, the name included, and back. kCorrupt: not what to_json() wrote (a newer version, a damaged
 // journal).
 Json to_json(const JobSpec& job);
+// The same without defaults, which job_from_json() puts back.
+Json changed_json(const JobSpec& job);
 Result<JobSpec> job_from_json(const Json& json);
 Json to_json(const GraphSpec& graph);
 Result<GraphSpec> graph_from_json(const Json& json);

@@ -297,7 +297,9 @@ class Expansion {
 
 }  // namespace
 
-ExpandedJobs expand_matrices(const Json& jobs, const std::vector<std::string>& order, Problems& problems) {
+ExpandedJobs expand_matrices(Json jobs, const std::vector<std::string>& order, Problems& problems) {
+  const auto has_matrix = [](const Json& job) { return job.is_object() && job.contains(kMatrix); };
+  if (std::ranges::none_of(jobs, has_matrix)) return {std::move(jobs), order, {}};
   return Expansion(jobs, order, problems).run();
 }
 

@@ -23,7 +23,7 @@ struct ExpandedJobs {
 };
 
 // `order`: the names in `jobs` as written. More than limits::kJobsPerGraphMax jobs are a problem.
-ExpandedJobs expand_matrices(const Json& jobs, const std::vector<std::string>& order, Problems& problems);
+ExpandedJobs expand_matrices(Json jobs, const std::vector<std::string>& order, Problems& problems);
 
 // For the schema of a job.
 Json matrix_schema();

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -120,6 +121,15 @@ class OptionTable {
     return json;
   }
 
+  // Without options that have their defaults; parse() gives x as well.
+  Json changed_json(const T& options) const {
+    Json json = Json::object();
+    for (const Field& field : fields_) {
+      if (auto value = field.write_changed(options)) json[field.key] = *std::move(value);
+    }
+    return json;
+  }
+
   Json json_schema() const {
     Json schema{{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
     Json required = Json::array();
@@ -166,6 +176,7 @@ class OptionTable {
     bool is_group = false;
     std::function<void(const Json&, const std::string& path, T&, Problems&)> read;
     std::function<Json(const T&)> write;
+    std::function<std::optional<Json>(const T&)> write_changed;               // nothing: it has its default
     std::function<void(const std::string& path, const T&, Problems&)> check;  // groups only
     // Groups by name only.
     std::function<bool(const T&)> is_empty;
@@ -187,6 +198,11 @@ class OptionTable {
         problems.push_back({path, "is " + shown(json) + ", must be " + rule.allowed});
     };
     field.write = [member, write = rule.write](const T& options) { return write(options.*member); };
+    field.write_changed = [member, write = rule.write, is_required,
+                           usual = T{}.*member](const T& options) -> std::optional<Json> {
+      if (!is_required && options.*member == usual) return std::nullopt;
+      return write(options.*member);
+    };
     fields_.push_back(std::move(field));
     return *this;
   }
@@ -272,6 +288,10 @@ OptionTable<T>& OptionTable<T>::group(std::string key, V T::*member, const Optio
     inner->read(json, path, options.*member, problems);
   };
   field.write = [member, inner](const T& options) { return inner->to_json(options.*member); };
+  field.write_changed = [member, inner](const T& options) -> std::optional<Json> {
+    Json changed = inner->changed_json(options.*member);
+    return changed.empty() ? std::nullopt : std::optional(std::move(changed));
+  };
   field.check = [member, inner](const std::string& path, const T& options, Problems& problems) {
     inner->run_checks(path, options.*member, problems);
   };

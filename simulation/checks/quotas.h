@@ -48,9 +48,9 @@ class Quotas {
         scheduler::Usage& its = used[graph.tenant];
         for (const scheduler::Rank& rank : attempt->ranks) {
           if (rank.state == scheduler::RankState::kEnded) continue;
-          its.cpus += job.request.resources.cpus_per_rank;
+          its.cpus += job.request.resources->cpus_per_rank;
           its.gpus += rank.gpus.size();
-          its.memory_bytes += job.request.resources.memory_bytes_per_rank;
+          its.memory_bytes += job.request.resources->memory_bytes_per_rank;
         }
       }
     }

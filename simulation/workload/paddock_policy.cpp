@@ -79,8 +79,8 @@ class Paddock {
     JobRequest request;
     request.name = JobName{"j"};
     request.kind = "command";
-    request.resources.nodes = static_cast<std::uint32_t>(gang.nodes);
-    request.resources.cpus_per_rank = static_cast<std::uint32_t>(gang.cores);
+    request.resources.edit().nodes = static_cast<std::uint32_t>(gang.nodes);
+    request.resources.edit().cpus_per_rank = static_cast<std::uint32_t>(gang.cores);
     request.time_limit = std::min<Millis>(std::chrono::seconds(job.estimate_s), limits::kTimeLimitMax);
     const GraphId graph{cluster_.next_graph};
     happen(GraphSubmitted{"trace",

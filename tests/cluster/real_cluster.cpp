@@ -197,6 +197,14 @@ void RealCluster::signal(const std::string& name, int number) const {
   kill(processes_.at(name), number);
 }
 
+void RealCluster::signal_guards(const std::string& worker, int number) const {
+  const std::string pid = std::to_string(processes_.at(worker));
+  std::ifstream children("/proc/" + pid + "/task/" + pid + "/children");
+  int told = 0;
+  for (pid_t child = 0; children >> child; ++told) EXPECT_EQ(kill(child, number), 0);
+  EXPECT_GT(told, 0) << worker << " has no guards";
+}
+
 int RealCluster::stop(const std::string& name) {
   const pid_t pid = processes_.at(name);
   processes_.erase(name);

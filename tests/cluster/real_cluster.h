@@ -53,6 +53,7 @@ class RealCluster : public ::testing::Test {
   void stop_all();                    // kill_now() for all that run
   int stop(const std::string& name);  // SIGTERM; its exit code
   void signal(const std::string& name, int number) const;
+  void signal_guards(const std::string& worker, int number) const;  // and whatever else the worker started
 
   // Makes a key of this name, lets it in, and returns its secret file. `role` as `keys allow` takes it.
   fs::path allow(const std::string& name, const std::vector<std::string>& role);

@@ -116,5 +116,46 @@ TEST_F(Survival, AWorkerStoppedBeyondItsLeaseHasNoRankLeftAndIsUsedAgainWhenItGo
   EXPECT_EQ(job(wait_until_ended(next), "job").at("nodes")[0], "a");
 }
 
+// Nobody is left to end the rank in time, so it outlives its lease. What it does then counts for nothing.
+TEST_F(Survival, OfARankWhoseWorkerAndGuardWereBothStoppedNothingIsTakenAfterItsLease) {
+  start_coordinator("2s");
+  start_worker("a");
+  Fifo said(folder / "said");
+  Fifo go_first(folder / "go.1");
+  Fifo go_second(folder / "go.2");
+  std::ofstream(folder / "job.sh")
+      << "echo begins $PADDOCK_ATTEMPT > " << said.path.string() << "; read word < "
+      << (folder / "go.").string()
+      << "$PADDOCK_ATTEMPT\n"
+         "echo '{\"artifact\": {\"name\": \"made\", \"path\": \"/by-'$PADDOCK_ATTEMPT'\", "
+         "\"hash\": \"h\"}}' >&$PADDOCK_REPORT_FD\n"
+         "echo ends $PADDOCK_ATTEMPT > "
+      << said.path.string() << "\n";
+  const auto id = submit("graph: undead\njobs:\n  job: { kind: command, command: [sh, " +
+                         (folder / "job.sh").string() + "] }\n");
+  ASSERT_EQ(said.read_line(), "begins 1");
+  signal_guards("a", SIGSTOP);
+  signal("a", SIGSTOP);
+  start_worker("b");
+  ASSERT_EQ(said.read_line(), "begins 2");
+  go_first.write_line("go");
+  ASSERT_EQ(said.read_line(), "ends 1")
+      << "the first rank must have outlived its lease, or nothing is tested";
+  signal("a", SIGCONT);
+  signal_guards("a", SIGCONT);
+  while (count(log_of("coordinator"), "report_refused") < 2) {  // the artifact, the end
+  }
+  EXPECT_EQ(job(graph(id), "job").at("state"), "running");
+  go_second.write_line("go");
+  ASSERT_EQ(said.read_line(), "ends 2");
+  const Json ended = wait_until_ended(id);
+  EXPECT_EQ(ended.at("state"), "succeeded") << ended.dump(1);
+  const Json done = job(ended, "job");
+  ASSERT_EQ(done.at("attempts").size(), 2u);
+  EXPECT_EQ(done.at("attempts")[0].at("outcome"), "node_lost");
+  ASSERT_EQ(done.at("artifacts").size(), 1u);
+  EXPECT_EQ(done.at("artifacts")[0].at("path"), "/by-2") << done.dump(1);
+}
+
 }  // namespace
 }  // namespace paddock::cluster_test

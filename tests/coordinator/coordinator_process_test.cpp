@@ -134,6 +134,44 @@ TEST(CoordinatorProcess, ALostNodeEndsTheGangOnTheOther) {
   EXPECT_EQ(text(attempt.getReason()), "a was lost: its lease ran out without a word from it");
 }
 
+// A dead worker's messages may still be under way when the next one has joined.
+TEST(CoordinatorProcess, AJoinOfAWorkerThatIsOverTakesNothingFromTheOneAfterIt) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  TestWorker before(coordinator.endpoint(), "a", 1);
+  before.join();
+  before.expect(wire::Message::LEASE);
+  TestWorker after(coordinator.endpoint(), "a", 2);
+  after.join();
+  after.expect(wire::Message::LEASE);
+  const std::uint64_t graph = *client.submit(kHello, "token");
+  const std::uint64_t fence = after.expect(wire::Message::START_RANKS).message().getStartRanks().getFence();
+  const auto join_late = [](TestWorker& worker) {
+    worker.join();
+    const auto refusal = wire::read_refusal(worker.expect(wire::Message::REFUSED).message().getRefused());
+    EXPECT_EQ(refusal.code, Code::kConflict);
+    EXPECT_TRUE(refusal.message.starts_with("a newer worker has joined as node a")) << refusal.message;
+  };
+  join_late(before);
+  after.report(1, fence, [](wire::Report::Builder report) { report.setStarted(7); });
+  EXPECT_EQ(after.expect(wire::Message::ACKNOWLEDGED).message().getAcknowledged(), 1u);
+
+  coordinator.kill();  // nor does one that only seemed to be dead, after a restart
+  coordinator.start();
+  TestWorker same(coordinator.endpoint(), "a", 2);
+  same.set_first_report(2);
+  same.join({{fence, 0}});
+  same.expect(wire::Message::LEASE);
+  TestWorker undead(coordinator.endpoint(), "a", 1);
+  join_late(undead);
+  TestClient again(coordinator.endpoint());
+  const auto status = again.status(graph);
+  const auto job = status.message().getStatus().getGraphs()[0].getJobs()[0];
+  EXPECT_EQ(text(job.getState()), "running");
+  EXPECT_EQ(job.getAttempts().size(), 1u);
+}
+
 TEST(CoordinatorProcess, ARunThatNobodyAskedForIsEnded) {
   CoordinatorProcess coordinator;
   coordinator.start();

@@ -20,13 +20,13 @@ std::vector<What> one_of_each() {
   request.on = {{JobName{"data"}, On::kAlways}};
   request.time_limit = Millis(7'200'000);
   request.is_preemptible = true;
-  request.retry.not_on = {"exit:3", "signal"};
-  request.resources.nodes_min = 1;
-  request.resources.gpu_model = "H100";
-  request.resources.gpu_memory_bytes = 80ull << 30;
-  request.resources.labels = {{"zone", "north"}};
-  request.resources.avoid = {{"old", ""}};
-  request.resources.apart = "judges";
+  request.retry.edit().not_on = {"exit:3", "signal"};
+  request.resources.edit().nodes_min = 1;
+  request.resources.edit().gpu_model = "H100";
+  request.resources.edit().gpu_memory_bytes = 80ull << 30;
+  request.resources.edit().labels = {{"zone", "north"}};
+  request.resources.edit().avoid = {{"old", ""}};
+  request.resources.edit().apart = "judges";
   const JobKey job{GraphId{3}, JobName{"train"}};
   Launch launch{{"echo", "größe"}, R"({"steps":600})", "/store/stages/x", {{"A", "b"}}, "0123"};
   GraphSubmitted submitted{"first-light", -5, "token", {request}, "vision"};
@@ -70,6 +70,17 @@ TEST(EventJson, EveryTypeOfEventComesBackTheSame) {
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_TRUE(*back == event) << to_record(event);
   }
+}
+
+TEST(EventJson, AnyTextComesBackTheSameAndWhatIsNoTextIsReplaced) {
+  const auto back = [](const std::string& text) {
+    const auto event = to_event(to_record(Event{{}, FailureReported{Fence{9}, RankId{0}, text}}));
+    return event ? std::get<FailureReported>(event->what).message : event.error().message;
+  };
+  for (const std::string& text : {std::string("say \"no\"\n\t\\ /"), std::string("für 7 €"),
+                                  std::string("a\0b", 3), std::string("\x01\x1f\x7f"), std::string()})
+    EXPECT_EQ(back(text), text);
+  EXPECT_EQ(back("a\xff"), "a\xEF\xBF\xBD");
 }
 
 TEST(EventJson, FieldsOfANewerVersionArePassedOver) {

@@ -72,14 +72,14 @@ using HeldRanks = std::vector<std::pair<std::uint64_t, std::uint32_t>>;
 
 class TestWorker {
  public:
-  TestWorker(const std::string& endpoint, std::string node)
-      : client_(*wire::Client::open(endpoint)), node_(std::move(node)) {}
+  TestWorker(const std::string& endpoint, std::string node, std::uint64_t incarnation = 42)
+      : client_(*wire::Client::open(endpoint)), node_(std::move(node)), incarnation_(incarnation) {}
 
   void join(const HeldRanks& held = {}) {
     capnp::MallocMessageBuilder builder;
     auto join = wire::begin(builder).initJoin();
     join.setNode(node_);
-    join.setIncarnation(42);
+    join.setIncarnation(incarnation_);
     join.setAddress("127.0.0.1");
     join.setCpus(2);
     join.setMemoryBytes(1u << 30);
@@ -99,7 +99,7 @@ class TestWorker {
     capnp::MallocMessageBuilder builder;
     auto heartbeat = wire::begin(builder).initHeartbeat();
     heartbeat.setNode(node_);
-    heartbeat.setIncarnation(42);
+    heartbeat.setIncarnation(incarnation_);
     heartbeat.setSequence(++sequence_);
     auto list = heartbeat.initHeld(static_cast<unsigned>(held.size()));
     for (unsigned i = 0; i < held.size(); ++i) {
@@ -113,7 +113,7 @@ class TestWorker {
     capnp::MallocMessageBuilder builder;
     auto reports = wire::begin(builder).initReports();
     reports.setNode(node_);
-    reports.setIncarnation(42);
+    reports.setIncarnation(incarnation_);
     reports.setAfter(number > 0 ? number - 1 : 0);
     auto report = reports.initReports(1)[0];
     report.setNumber(number);
@@ -146,6 +146,7 @@ class TestWorker {
 
   wire::Client client_;
   std::string node_;
+  std::uint64_t incarnation_;
   std::uint64_t sequence_ = 0;
   std::uint64_t first_report_ = 1;
 };

@@ -48,7 +48,7 @@ jobs:
   EXPECT_EQ(job.on, (std::map<JobName, On>{{JobName{"data"}, On::kAlways}}));
   EXPECT_EQ(job.time_limit, std::chrono::hours(2));
   EXPECT_TRUE(job.is_preemptible);
-  EXPECT_EQ(job.retry.not_on, (std::set<std::string>{"signal", "exit:3"}));
+  EXPECT_EQ(job.retry->not_on, (std::set<std::string>{"signal", "exit:3"}));
   const scheduler::Request& asked = job.resources;
   EXPECT_EQ(asked.fewest_nodes(), 2u);
   EXPECT_EQ(asked.gpus_per_node(), 8u);

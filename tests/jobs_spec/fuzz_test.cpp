@@ -7,8 +7,11 @@
 #include <sstream>
 
 #include "base/random.h"
+#include "jobs/spec/document.h"
 #include "jobs/spec/parse.h"
 #include "jobs/spec/references.h"
+#include "jobs/spec/units.h"
+#include "tests/fuzz.h"
 
 namespace paddock::spec {
 namespace {
@@ -62,34 +65,76 @@ std::string mutated(std::string text, Draws& draws) {
 }
 
 TEST(ParseFuzz, RandomBytesNeverHurt) {
-  for (std::uint64_t seed = 0; seed < 3'000; ++seed) {
+  for (Rounds rounds(3'000); rounds.next();) {
+    const std::uint64_t seed = rounds.number();
     Draws draws(seed, 0, Purpose::kOrder);
     std::string text(draws.below(300), '\0');
     for (char& byte : text) byte = static_cast<char>(draws.below(seed % 2 == 0 ? 256 : 128));
     try_it(text);
-    if (HasFatalFailure()) return;
   }
 }
 
 TEST(ParseFuzz, RandomPunctuationNeverHurts) {
   static const std::string kLetters = "{}[]:,-&*!|>?%@'\"#~ \n\t\\ab01${}.";
-  for (std::uint64_t seed = 0; seed < 5'000; ++seed) {
+  for (Rounds rounds(5'000); rounds.next();) {
+    const std::uint64_t seed = rounds.number();
     Draws draws(seed, 1, Purpose::kOrder);
     std::string text(draws.below(120), ' ');
     for (char& byte : text) byte = kLetters[draws.below(kLetters.size())];
     try_it(text);
-    if (HasFatalFailure()) return;
   }
 }
 
 TEST(ParseFuzz, MutatedExamplesNeverHurt) {
   const std::vector<std::string> examples = {read_file(PADDOCK_SOURCE_DIR "/examples/first-light.yaml"),
                                              read_file(PADDOCK_SOURCE_DIR "/examples/command.yaml")};
-  for (std::uint64_t seed = 0; seed < 4'000; ++seed) {
+  for (Rounds rounds(4'000); rounds.next();) {
+    const std::uint64_t seed = rounds.number();
     Draws draws(seed, 2, Purpose::kOrder);
     try_it(mutated(examples[seed % examples.size()], draws));
-    if (HasFatalFailure()) return;
   }
+}
+
+// Read as JSON and as the YAML that it also is.
+TEST(ParseFuzz, JsonGivesTheSameDocumentEitherWay) {
+  const std::string good =
+      R"({"graph": "g", "tenant": "é\n", "jobs": {"b": {"kind": "command", "command": ["a", "1", ""], "with": {"x":
+       [1, -2, 3.5, 1e3, true, null, {}], "y": {}}}, "a": {"needs": ["b"], "grace": "30s"}}, "priority": 7})";
+  ASSERT_TRUE(read_json_document(good));
+  std::uint64_t compared = 0;
+  for (Rounds rounds(20'000); rounds.next();) {
+    Draws draws = rounds.draws();
+    const std::string text = rounds.number() == 0 ? good : edited(good, draws, json_scraps());
+    auto fast = read_json_document(text);
+    auto slow = read_document(text, "fuzz");
+    if (!fast || !slow) continue;
+    ++compared;
+    ASSERT_EQ(fast->value, slow->value) << text;
+    ASSERT_EQ(fast->order.at(""), slow->order.at("")) << text;
+    ASSERT_EQ(fast->order["jobs"], slow->order["jobs"]) << text;
+  }
+  EXPECT_GT(compared, 500u);
+}
+
+TEST(ParseFuzz, DurationsAndSizesAreExactOrRefused) {
+  std::uint64_t accepted = 0;
+  for (Rounds rounds(100'000); rounds.next();) {
+    Draws draws = rounds.draws();
+    const std::string good[] = {"30s",   "5m",     "250ms", "12h", "999d",
+                                "16GiB", "512MiB", "1TiB",  "7B",  "64KiB"};
+    const std::string text = edited(good[draws.below(10)], draws,
+                                    {"0", "9", "-", "+", " ", ".", "e9", "ms", "GiB", "99999999999"});
+    if (const auto duration = parse_duration(text)) {
+      ++accepted;
+      ASSERT_GE(*duration, Millis(0)) << text;
+      ASSERT_EQ(parse_duration(format_duration(*duration)), duration) << text;
+    }
+    if (const auto size = parse_size(text)) {
+      ++accepted;
+      ASSERT_EQ(parse_size(format_size(*size)), size) << text;
+    }
+  }
+  EXPECT_GT(accepted, 5'000u);
 }
 
 }  // namespace

@@ -73,6 +73,17 @@ TEST(OptionTable, ResolvedOptionsReadBackTheSame) {
   EXPECT_EQ(*again, *options);
 }
 
+TEST(OptionTable, WithoutDefaultsTheyAreShorterAndReadBackTheSame) {
+  const Json with{
+      {"data", ""}, {"steps", 600}, {"frozen", true}, {"limit", 5}, {"head", {{"prototypes", 64}}}};
+  const auto options = table().parse(with);
+  ASSERT_TRUE(options.has_value());
+  const Json changed = table().changed_json(*options);
+  EXPECT_EQ(changed, (Json{{"data", ""}, {"frozen", true}, {"limit", 5}, {"head", {{"prototypes", 64}}}}));
+  EXPECT_EQ(*table().parse(changed), *options);
+  EXPECT_EQ(table().changed_json(Options()), (Json{{"data", ""}})) << "what is required is always there";
+}
+
 TEST(OptionTable, EveryProblemIsToldAtOnce) {
   const auto options =
       table().parse(Json{{"stepps", 5},

@@ -38,10 +38,10 @@ class Walk {
         if (chance(30)) next.request.on[JobName{names[j]}] = chance(50) ? On::kFailure : On::kAlways;
       }
       if (chance(30)) next.request.is_preemptible = true;
-      if (chance(20)) next.request.resources.nodes_min = 1;
-      if (chance(10)) next.request.resources.apart = "apart";
-      if (chance(10)) next.request.resources.avoid["old"] = "";
-      if (chance(20)) next.request.retry.not_on = {"exit"};
+      if (chance(20)) next.request.resources.edit().nodes_min = 1;
+      if (chance(10)) next.request.resources.edit().apart = "apart";
+      if (chance(10)) next.request.resources.edit().avoid["old"] = "";
+      if (chance(20)) next.request.retry.edit().not_on = {"exit"};
       if (chance(20)) next.request.time_limit = Millis(1'000 + below(30'000));
       if (chance(30)) next.stage = std::string("stage-") + names[i];
       jobs.push_back(std::move(next));
@@ -70,7 +70,7 @@ class Walk {
   }
 
   void step() {
-    switch (below(14)) {
+    switch (below(15)) {
       case 0:
         return submit();
       case 1:
@@ -92,6 +92,8 @@ class Walk {
         return say_what_is_held();
       case 8:
         return operate();
+      case 9:
+        return gpu_fails();
       default:
         break;
     }
@@ -101,6 +103,11 @@ class Walk {
   }
 
   void join() { story_.join(any_node(), 1 + below(4), below(3), 1 + below(3)); }
+
+  void gpu_fails() {
+    const std::string node = any_node();
+    story_.happen(GpuFaulted{NodeId{node}, 1 + below(3), "GPU-" + node + std::to_string(below(3)), "Xid 79"});
+  }
 
   void operate() {
     switch (below(4)) {

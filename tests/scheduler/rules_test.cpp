@@ -85,7 +85,7 @@ class History {
     job.name = JobName{"j" + std::to_string(i) + (chance(20) ? "s" : "")};
     job.kind = "command";
     job.grace = Millis(5'000);
-    Request& asked = job.resources;
+    Request& asked = job.resources.edit();
     asked.nodes = chance(40) ? 1 + below(10) : 1;
     asked.ranks_per_node = 1 + below(3);
     asked.cpus_per_rank = below(5);
@@ -99,7 +99,7 @@ class History {
     if (chance(8)) asked.apart = "x";
     if (chance(60)) job.time_limit = Millis(10'000 * (1 + below(20)));
     job.is_preemptible = chance(40);
-    job.retry.limit = static_cast<std::int32_t>(below(3));
+    job.retry.edit().limit = static_cast<std::int32_t>(below(3));
     return job;
   }
 

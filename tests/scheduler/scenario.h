@@ -40,31 +40,31 @@ struct JobBuilder {
     return std::move(*this);
   }
   JobBuilder not_on(std::set<std::string> classes) && {
-    request.retry.not_on = std::move(classes);
+    request.retry.edit().not_on = std::move(classes);
     return std::move(*this);
   }
   JobBuilder gpu_kind(std::string kind) && {
-    request.resources.gpu_model = std::move(kind);
+    request.resources.edit().gpu_model = std::move(kind);
     return std::move(*this);
   }
   JobBuilder gpu_memory(std::uint64_t bytes) && {
-    request.resources.gpu_memory_bytes = bytes;
+    request.resources.edit().gpu_memory_bytes = bytes;
     return std::move(*this);
   }
   JobBuilder label(const char* name, const char* value) && {
-    request.resources.labels[name] = value;
+    request.resources.edit().labels[name] = value;
     return std::move(*this);
   }
   JobBuilder avoid(const char* name, const char* value) && {
-    request.resources.avoid[name] = value;
+    request.resources.edit().avoid[name] = value;
     return std::move(*this);
   }
   JobBuilder apart(std::string from) && {
-    request.resources.apart = std::move(from);
+    request.resources.edit().apart = std::move(from);
     return std::move(*this);
   }
   JobBuilder at_least(std::uint32_t nodes) && {
-    request.resources.nodes_min = nodes;
+    request.resources.edit().nodes_min = nodes;
     return std::move(*this);
   }
   JobBuilder preemptible() && {
@@ -76,20 +76,20 @@ struct JobBuilder {
     return std::move(*this);
   }
   JobBuilder gang(std::uint32_t nodes, std::uint32_t ranks_per_node) && {
-    request.resources.nodes = nodes;
-    request.resources.ranks_per_node = ranks_per_node;
+    request.resources.edit().nodes = nodes;
+    request.resources.edit().ranks_per_node = ranks_per_node;
     return std::move(*this);
   }
   JobBuilder cpus(std::uint32_t cpus) && {
-    request.resources.cpus_per_rank = cpus;
+    request.resources.edit().cpus_per_rank = cpus;
     return std::move(*this);
   }
   JobBuilder gpus(std::uint32_t gpus) && {
-    request.resources.gpus_per_rank = gpus;
+    request.resources.edit().gpus_per_rank = gpus;
     return std::move(*this);
   }
   JobBuilder memory(std::uint64_t bytes) && {
-    request.resources.memory_bytes_per_rank = bytes;
+    request.resources.edit().memory_bytes_per_rank = bytes;
     return std::move(*this);
   }
   JobBuilder retry(std::int32_t limit, Millis backoff) && {

@@ -10,6 +10,7 @@
 #include "storage/tar_index.h"
 #include "storage/tar_pictures.h"
 #include "storage/tar_reader.h"
+#include "tests/fuzz.h"
 #include "tests/storage/faulty_disk.h"
 #include "tests/storage/tar_archive.h"
 
@@ -48,7 +49,8 @@ TEST(StorageFuzz, SafetensorsAreWholeOrRefused) {
                                             {"b", "U8", {3}, bytes_of("123")}};
   const std::string good = *safetensors_header(tensors, {{"k", "v"}}) + "12345678123";
   std::uint64_t accepted = 0;
-  for (std::uint64_t round = 0; round < kRounds; ++round) {
+  for (Rounds rounds(kRounds); rounds.next();) {
+    const std::uint64_t round = rounds.number();
     const std::string file = edit(good, round);
     const auto parsed = parse_safetensors(bytes_of(file), "fuzzed");
     if (!parsed) {
@@ -71,7 +73,8 @@ TEST(StorageFuzz, ManifestsAreReadOrRefused) {
   manifest.files.push_back({"m.safetensors", 99, 80, "h", {{"a", "F32", {2, 2}, 80, 16, "h"}}});
   const std::string good = *print_manifest(manifest);
   ASSERT_EQ(*print_manifest(*parse_manifest(good)), good);
-  for (std::uint64_t round = 0; round < kRounds; ++round) {
+  for (Rounds rounds(kRounds); rounds.next();) {
+    const std::uint64_t round = rounds.number();
     const auto parsed = parse_manifest(edit(good, round));
     if (!parsed) {
       ASSERT_TRUE(parsed.error().code == Code::kCorrupt || parsed.error().code == Code::kInvalid);
@@ -84,7 +87,8 @@ TEST(StorageFuzz, ShardIndexesAreReadOrRefused) {
   const std::string sample = print_sample({"a/b", {{"png", 512, 7, "h"}, {"json", 1536, 7, "h"}}});
   ASSERT_EQ(print_index(*parse_index(index)), index);
   ASSERT_EQ(print_sample(*parse_sample(sample)), sample);
-  for (std::uint64_t round = 0; round < kRounds; ++round) {
+  for (Rounds rounds(kRounds); rounds.next();) {
+    const std::uint64_t round = rounds.number();
     const auto shards = parse_index(edit(index, round));
     if (!shards) {
       ASSERT_TRUE(shards.error().code == Code::kCorrupt || shards.error().code == Code::kInvalid);
@@ -104,7 +108,8 @@ TEST(StorageFuzz, TarsOfOthersAreReadOrRefused) {
                            tar_file("b", "abc") + tar_block({.name = "c.jpg", .type = '1', .link = "b.jpg"}) +
                            tar_end();
   std::uint64_t accepted = 0;
-  for (std::uint64_t round = 0; round < kRounds / 4; ++round) {
+  for (Rounds rounds(kRounds / 4); rounds.next();) {
+    const std::uint64_t round = rounds.number();
     Draws draws(7, round, Purpose::kSplit);
     std::string tar = round % 2 == 0 ? edit(good, round) : good;
     for (int changes = 0; changes < 3; ++changes) {
@@ -142,7 +147,8 @@ TEST(StorageFuzz, TarsOfOthersAreReadOrRefused) {
 TEST(StorageFuzz, TarIndexesAreReadOrRefused) {
   TarIndex index{.bytes = 4096, .modified_ns = 5, .contents = {}};
   index.contents.members.push_back({"a.jpg", 512, 7, xxh3_hex("")});
-  for (std::uint64_t round = 0; round < kRounds; ++round) {
+  for (Rounds rounds(kRounds); rounds.next();) {
+    const std::uint64_t round = rounds.number();
     // With the right hash in front, so that the lines are looked at.
     const std::string body = edit(print_tar_index(index).substr(53), round);
     const auto parsed = parse_tar_index("paddock-tar-index 1 " + xxh3_hex(body) + "\n" + body);

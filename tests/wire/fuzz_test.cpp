@@ -11,7 +11,9 @@
 
 #include "base/limits.h"
 #include "base/random.h"
+#include "tests/fuzz.h"
 #include "tests/wire/example_message.h"
+#include "wire/allow_list.h"
 #include "wire/envelope.h"
 #include "wire/socket.h"
 
@@ -66,7 +68,9 @@ Frame fuzz_frame(std::uint64_t index) {
 
 TEST(Fuzz, WhatDecodeAcceptsCanBeReadToTheLastField) {
   std::uint64_t accepted = 0;
-  for (std::uint64_t index = 0; index < 100'000; ++index) {
+  std::uint64_t frames = 0;
+  for (Rounds rounds(100'000); rounds.next(); ++frames) {
+    const std::uint64_t index = rounds.number();
     const Frame frame = fuzz_frame(index);
     const Result<Envelope> envelope = decode(frame);
     if (!envelope) continue;
@@ -74,8 +78,34 @@ TEST(Fuzz, WhatDecodeAcceptsCanBeReadToTheLastField) {
     ASSERT_NO_THROW(static_cast<void>(kj::str(envelope->message()).size())) << "frame " << index;
   }
   EXPECT_GT(accepted,
-            10'000u);  // mutations that hurt nothing; fewer would mean that the fuzzing tests nothing
-  EXPECT_LT(accepted, 90'000u);
+            frames / 10);  // mutations that hurt nothing; fewer would mean that the fuzzing tests nothing
+  EXPECT_LT(accepted, frames * 9 / 10);
+}
+
+TEST(Fuzz, AllowListsAreReadOrRefusedAndWhatIsReadIsWhole) {
+  const std::string key(40, 'k');
+  const std::string good = "# people\noperator ada " + key + "\n\nsubmitter bob " + std::string(40, 'b') +
+                           " tenant=vision\nworker a " + std::string(40, 'w') + " node=a\n";
+  ASSERT_TRUE(AllowList::parse(good, "list"));
+  std::uint64_t read = 0;
+  for (Rounds rounds(30'000); rounds.next();) {
+    Draws draws = rounds.draws();
+    const auto list = AllowList::parse(
+        edited(good, draws, {"\n", " ", "\t", "#", "=", "node=", "tenant=", "worker ", "\r", "\xff"}),
+        "list");
+    if (!list) {
+      ASSERT_FALSE(list.error().message.empty());
+      continue;
+    }
+    ++read;
+    for (const Grant& grant : list->grants()) {
+      ASSERT_FALSE(grant.name.empty());
+      ASSERT_EQ(grant.key.size(), 40u);
+      ASSERT_EQ(list->find(grant.key)->name, grant.name);
+      ASSERT_TRUE(grant.role != Role::kSubmitter || !grant.tenant.empty());
+    }
+  }
+  EXPECT_GT(read, 100u);
 }
 
 // A peer that follows no rule but ZeroMQ's.

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "tests/worker/cluster_of_one.h"
 #include "worker/cgroup.h"
@@ -214,12 +215,53 @@ TEST(Worker, AskedToStopItEndsItsRanksReportsAndLeaves) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-TEST(Worker, ARankAboveItsMemoryIsKilledAndSaysWhy) {
-  {
-    Cgroups probe = Cgroups::open("test-probe", 0);
-    if (!probe.bounds_memory()) GTEST_SKIP() << "needs a writable memory cgroup: " << probe.description();
-    probe.close();
+// Why there is no writable memory cgroup here; "": there is one.
+std::string lack_of_cgroups() {
+  Cgroups probe = Cgroups::open("test-probe", 0);
+  const std::string lack =
+      probe.bounds_memory() ? "" : "needs a writable memory cgroup: " + probe.description();
+  probe.close();
+  return lack;
+}
+
+// Where the memory of a process is counted, from its /proc/PID/cgroup.
+fs::path memory_group_in(const std::string& listed) {
+  std::istringstream lines(listed);
+  fs::path unified;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t path = line.find('/');
+    if (line.find(":memory:") != std::string::npos) return "/sys/fs/cgroup/memory" + line.substr(path);
+    if (line.starts_with("0::")) unified = "/sys/fs/cgroup" + line.substr(path);
   }
+  return unified;
+}
+
+TEST(Worker, ARankSharesItsGuardsGroupUnlessItHasALimitOfItsOwnAndNoGroupStaysBehind) {
+  if (const std::string lack = lack_of_cgroups(); !lack.empty()) GTEST_SKIP() << lack;
+  ClusterOfOne cluster;
+  // Of the rank, and of its parent.
+  const auto groups = [&](std::uint64_t memory_bytes) {
+    const Fence fence = cluster.start("cat /proc/self/cgroup; echo ==; cat /proc/$PPID/cgroup", memory_bytes);
+    EXPECT_EQ(cluster.end_of(fence).exit_code, 0);
+    const std::string& log = cluster.logs[fence];
+    const std::size_t middle = log.find("==\n");
+    return std::pair(memory_group_in(log.substr(0, middle)), memory_group_in(log.substr(middle + 3)));
+  };
+  const auto [free_rank, its_guard] = groups(0);
+  EXPECT_EQ(free_rank, its_guard);
+  EXPECT_TRUE(fs::exists(its_guard)) << its_guard;
+  const auto [bounded_rank, other_guard] = groups(256u << 20);
+  EXPECT_NE(bounded_rank, other_guard);
+  EXPECT_FALSE(fs::exists(bounded_rank)) << bounded_rank;
+  EXPECT_EQ(groups(0), std::pair(free_rank, its_guard)) << "the same guard, where it was";
+  cluster.signal_worker(SIGTERM);
+  cluster.until_left();
+  cluster.wait_for_worker();
+  EXPECT_FALSE(fs::exists(its_guard)) << its_guard;
+}
+
+TEST(Worker, ARankAboveItsMemoryIsKilledAndSaysWhy) {
+  if (const std::string lack = lack_of_cgroups(); !lack.empty()) GTEST_SKIP() << lack;
   ClusterOfOne cluster;
   const Fence fence = cluster.start("head -c 300000000 /dev/zero | tail -c 299999999 > /dev/null", 64u << 20);
   const Ended ended = cluster.end_of(fence);

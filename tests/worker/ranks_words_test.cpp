@@ -186,7 +186,8 @@ TEST(AttemptFolders, ANewAttemptFindsNothingOfTheOneWhoseFolderItGets) {
 }
 
 TEST(GuardLaunch, ArrivesAsItWasSentAndInPiecesNotAtAll) {
-  const GuardLaunch launch{"/log", "/job", {"/cgroup/a", "/cgroup/b"}, 77, {"sh", "-c", ""}, {"A=1", "B="}};
+  const GuardLaunch launch{
+      "/log", "/job", {"/cgroup/a", "/cgroup/b"}, 77, {"sh", "-c", ""}, {"A=1", "B="}, std::nullopt, true};
   const std::string bytes = to_bytes(launch);
   EXPECT_EQ(to_launch(bytes), launch);
   for (std::size_t length = 0; length < bytes.size(); ++length)
