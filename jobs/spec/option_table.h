@@ -125,7 +125,11 @@ class OptionTable {
   Json changed_json(const T& options) const {
     Json json = Json::object();
     for (const Field& field : fields_) {
-      if (auto value = field.write_changed(options)) json[field.key] = *std::move(value);
+      if (is_left_out(field, options)) continue;
+      if (!field.write_changed)
+        json[field.key] = field.write(options);
+      else if (auto value = field.write_changed(options))
+        json[field.key] = *std::move(value);
     }
     return json;
   }
@@ -176,7 +180,8 @@ class OptionTable {
     bool is_group = false;
     std::function<void(const Json&, const std::string& path, T&, Problems&)> read;
     std::function<Json(const T&)> write;
-    std::function<std::optional<Json>(const T&)> write_changed;               // nothing: it has its default
+    std::function<std::optional<Json>(const T&)>
+        write_changed;  // nothing: it has its default; unset: it is written
     std::function<void(const std::string& path, const T&, Problems&)> check;  // groups only
     // Groups by name only.
     std::function<bool(const T&)> is_empty;
