@@ -52,11 +52,11 @@ using ClassKey = std::pair<std::string, std::int64_t>;  // tenant, priority
 
 class Groups {
  public:
-  using First = std::pair<GraphId, std::uint32_t>;  // of a group: where its first job stands in the order of submission
+  using First = std::pair<GraphId, std::uint32_t>;  // of a group: its first job, by submission
 
   struct Class {
     std::map<std::uint32_t, std::set<Queued>> jobs;  // by the number of their shape
-    std::map<First, std::uint32_t> order;            // the number of the shape of the group that begins with it
+    std::map<First, std::uint32_t> order;  // the number of the shape of the group that begins with it
   };
 
   void insert(const ClassKey& key, const Shape& shape, const Queued& queued);

@@ -102,12 +102,11 @@ class Places {
   std::uint32_t take_rack(const std::string& name);
   void give_rack(std::uint32_t number);
   void renumber_racks(std::uint32_t from, std::int32_t by);
-  Part take_part(std::size_t number, Fence fence);
 
   std::vector<Place> places_;
   std::vector<PlaceDetails> details_;                         // of the same numbers
   std::vector<Room> most_;                                    // by block, of places that take work
-  std::vector<std::pair<std::string, std::uint64_t>> racks_;  // by name; how many nodes stand in each, "": in none
+  std::vector<std::pair<std::string, std::uint64_t>> racks_;  // by name; how many nodes stand in each
 };
 
 // What the place has for the request: of GPUs only those of the right kind. `free`: what it has of any kind.

@@ -135,7 +135,8 @@ constexpr std::size_t kNodesSearchedFreely = 2'000;
 
 class DecisionByRules2 {
  public:
-  explicit DecisionByRules2(Step& step) : step_(step), cluster_(step.cluster), turns_(step.cluster, step.at.now) {}
+  explicit DecisionByRules2(Step& step)
+      : step_(step), cluster_(step.cluster), turns_(step.cluster, step.at.now) {}
 
   void run() {
     while (const TurnsByRules2::Group* group = turns_.next()) {

@@ -199,7 +199,7 @@ std::optional<Hold> kept_hold_2(const Cluster& cluster, const JobKey& key, const
 }
 
 std::optional<Hold> new_hold_2(const Cluster& cluster, const JobKey& key, const Wanted& wanted,
-                             const Nodes& closed) {
+                               const Nodes& closed) {
   if (auto hold = earliest(cluster, key, wanted, closed)) return hold;
   auto nodes = find_nodes_when_empty(cluster, wanted, closed);
   if (!nodes) return std::nullopt;

@@ -57,7 +57,9 @@ class History {
 
   void note(const StartRanks& start) { note("start " + start.node.value, start.fence); }
   void note(const EndAttempt& end) { note("end " + end.node.value + " " + end.reason, end.fence); }
-  void note(const ReportJob& report) { note(std::string(name_of(report.state)), Fence{report.job.graph.value}); }
+  void note(const ReportJob& report) {
+    note(std::string(name_of(report.state)), Fence{report.job.graph.value});
+  }
   template <typename Other>
   void note(const Other&) {}
   void note(const std::string& text, Fence fence) {
@@ -102,7 +104,8 @@ class History {
   }
 
   void submit() {
-    GraphSubmitted graph{"g", 10 * below(3), "t" + std::to_string(++tokens_), {}, "tenant" + std::to_string(below(4))};
+    GraphSubmitted graph{
+        "g", 10 * below(3), "t" + std::to_string(++tokens_), {}, "tenant" + std::to_string(below(4))};
     const std::uint32_t jobs = 1 + below(6);
     for (std::uint32_t i = 0; i < jobs; ++i) graph.jobs.push_back(draw_job(i));
     happen(std::move(graph));
