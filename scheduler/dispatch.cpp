@@ -140,6 +140,8 @@ class Decision {
       turns_.drop();
       ++passed_over_;
       if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) break;
+      // There is nothing else to be tried.
+      if (holding_.is_full() && tried_in_vain_ >= index_.groups.numbers_end()) break;
     }
     if (!holding_.settle()) ++index_.decisions;
     index_.has_new_nodes = false;

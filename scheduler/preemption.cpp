@@ -29,13 +29,13 @@ struct Site {
   auto operator<=>(const Site&) const = default;
 };
 
-// The parts that would go from the place for one of `priority`, in that order, until there is room; none: there is none.
-std::optional<std::vector<const Part*>> leaving(const Places& places, std::size_t number,
-                                                const Request& request, std::int64_t priority) {
+// The parts that would go from the place for one of `priority`, in that order, until there is room. False: there is none.
+bool find_leaving(const Places& places, std::size_t number, const Request& request, std::int64_t priority,
+                  std::vector<const Part*>& parts) {
+  parts.clear();
   const PlaceDetails& details = places.details(number);
   Room room = wanted_part(request, details, places[number].free);
-  std::vector<const Part*> parts;
-  if (room.holds(request)) return parts;
+  if (room.holds(request)) return true;
   for (const Part& part : details.parts) {
     if (part.priority < priority) parts.push_back(&part);
   }
@@ -44,9 +44,9 @@ std::optional<std::vector<const Part*>> leaving(const Places& places, std::size_
     add_part(request, details, *parts[i], room);
     if (!room.holds(request)) continue;
     parts.resize(i + 1);
-    return parts;
+    return true;
   }
-  return std::nullopt;
+  return false;
 }
 
 bool may_clear(const Cluster& cluster, std::size_t number, std::int64_t priority, const Wanted& wanted,
@@ -64,9 +64,10 @@ std::set<Fence> needed_victims(const Places& places, const std::vector<Site>& si
                                std::int64_t priority) {
   std::map<Loss, std::vector<std::pair<std::size_t, const Part*>>> victims;
   std::map<std::size_t, std::set<const Part*>> going;
+  std::vector<const Part*> parts;
   for (const Site& site : sites) {
-    const auto parts = leaving(places, site.number, request, priority);
-    for (const Part* part : *parts) {
+    find_leaving(places, site.number, request, priority, parts);
+    for (const Part* part : parts) {
       victims[loss_of(*part)].emplace_back(site.number, part);
       going[site.number].insert(part);
     }
@@ -110,10 +111,11 @@ std::optional<Clearing> find_clearing(const Cluster& cluster, std::int64_t prior
   if (preemptible.empty() || preemptible.begin()->first >= priority) return std::nullopt;
   const Places& places = cluster.index.places;
   std::vector<Site> sites;
+  std::vector<const Part*> parts;
   for (std::size_t number = 0; number < places.size(); ++number) {
     if (!may_clear(cluster, number, priority, wanted, closed)) continue;
-    const auto parts = leaving(places, number, wanted.request, priority);
-    if (parts) sites.push_back({parts->empty() ? kNoLoss : loss_of(*parts->back()), number});
+    if (find_leaving(places, number, wanted.request, priority, parts))
+      sites.push_back({parts.empty() ? kNoLoss : loss_of(*parts.back()), number});
   }
   const std::size_t needed = std::max(1u, wanted.request.fewest_nodes());
   if (sites.size() < needed) return std::nullopt;
