@@ -102,7 +102,6 @@ class Places {
   std::uint32_t take_rack(const std::string& name);
   void give_rack(std::uint32_t number);
   void renumber_racks(std::uint32_t from, std::int32_t by);
-  Part take_part(std::size_t number, Fence fence);
 
   std::vector<Place> places_;
   std::vector<PlaceDetails> details_;                         // of the same numbers
