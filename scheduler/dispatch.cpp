@@ -13,6 +13,7 @@
 #include "scheduler/preemption.h"
 #include "scheduler/priority.h"
 #include "scheduler/quota.h"
+#include "scheduler/reservation.h"
 #include "scheduler/rules_1.h"
 
 namespace paddock::scheduler {
@@ -41,15 +42,17 @@ class Decision {
     const Request* request = nullptr;  // of the group, which outlives the decision
     Millis time_limit{0};
     GraphId graph;
+    std::string tenant;  // only where nodes are reserved for some
     auto operator<=>(const Shape& other) const {
       if (const auto order = *request <=> *other.request; order != 0) return order;
-      return std::tie(time_limit, graph) <=> std::tie(other.time_limit, other.graph);
+      return std::tie(time_limit, graph, tenant) <=> std::tie(other.time_limit, other.graph, other.tenant);
     }
   };
 
   // False: the group's first job, and so all of it, has to wait.
   bool place_first(const GroupKey& group, const Queued& first) {
-    const Shape shape{&group.request, group.time_limit, group.graph};
+    const bool is_reserved = !cluster_.reservations.empty();
+    const Shape shape{&group.request, group.time_limit, group.graph, is_reserved ? group.tenant : ""};
     const bool has_failed = failed_.contains(shape);
     if (has_failed && holds_.size() >= kHoldsMax) return false;
     const JobKey key{first.graph, first.job};
@@ -58,20 +61,22 @@ class Decision {
     const std::uint32_t allowed = nodes_within_quota(cluster_, group.tenant, request);
     if (allowed < request.fewest_nodes()) return false;
     const Wanted wanted{request, allowed, key.graph};
+    const Nodes reserved = reserved_for_others(cluster_, group.tenant, job.request, step_.at.wall);
     if (!has_failed) {
-      if (const auto nodes = find(job, wanted)) {
-        start_attempt(step_, key, *nodes);
+      if (const auto nodes = find(job, wanted, reserved)) {
+        start_attempt(step_, key, *nodes, reason_of(key, job, *nodes));
         return true;
       }
       failed_.insert(shape);
     }
-    if (holds_.size() < kHoldsMax) keep_nodes(key, wanted, group.priority);
+    if (holds_.size() < kHoldsMax) keep_nodes(key, wanted, group.priority, reserved);
     return false;
   }
 
   // Elsewhere than where it was lost before, if that is possible now.
-  std::optional<std::vector<NodeId>> find(const Job& job, const Wanted& wanted) const {
-    const Nodes closed = closed_to(holds_, job.request.time_limit, job.request.grace, step_.at.now);
+  std::optional<std::vector<NodeId>> find(const Job& job, const Wanted& wanted, const Nodes& reserved) const {
+    Nodes closed = closed_to(holds_, job.request.time_limit, job.request.grace, step_.at.now);
+    closed.insert(reserved.begin(), reserved.end());
     if (!job.suspects.empty()) {
       Nodes shunned = closed;
       shunned.insert(job.suspects.begin(), job.suspects.end());
@@ -80,8 +85,27 @@ class Decision {
     return find_nodes(cluster_, wanted, closed);
   }
 
-  void keep_nodes(const JobKey& key, const Wanted& wanted, std::int64_t priority) {
-    Nodes closed;
+  StartReason reason_of(const JobKey& key, const Job& job, const std::vector<NodeId>& nodes) const {
+    StartReason reason = turns_.lead();
+    const auto share_nodes = [&](const Hold& hold) {
+      return std::ranges::any_of(nodes, [&](const NodeId& node) { return hold.nodes.contains(node); });
+    };
+    const Hold* own = find_hold(cluster_, key);
+    reason.were_kept = own != nullptr && share_nodes(*own);
+    reason.is_elsewhere = !job.suspects.empty() && std::ranges::none_of(nodes, [&](const NodeId& node) {
+      return job.suspects.contains(node);
+    });
+    if (holds_.empty()) return reason;
+    const auto shared = std::ranges::find_if(holds_, share_nodes);
+    const Hold& ahead = shared == holds_.end() ? holds_.front() : *shared;
+    reason.is_on_kept_nodes = shared != holds_.end();
+    reason.ahead_graph = ahead.job.graph;
+    reason.ahead_index = find_job(cluster_, ahead.job)->index;
+    return reason;
+  }
+
+  void keep_nodes(const JobKey& key, const Wanted& wanted, std::int64_t priority, const Nodes& reserved) {
+    Nodes closed = reserved;
     for (const Hold& hold : holds_) closed.insert(hold.nodes.begin(), hold.nodes.end());
     auto hold = kept_hold(cluster_, key, wanted, closed, step_.at.now);
     // To find one takes a while in a large cluster: one a decision, so that each stays short.

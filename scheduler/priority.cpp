@@ -1,6 +1,7 @@
 #include "scheduler/priority.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "scheduler/fair_share.h"
 
@@ -70,6 +71,24 @@ const Turns::Group* Turns::next() {
   // Starting one job may leave others waiting for it: they do the same work, and their group may be empty.
   while (!turns_.empty() && groups_[turns_.begin()->group].jobs->empty()) drop();
   return turns_.empty() ? nullptr : &groups_[turns_.begin()->group];
+}
+
+StartReason Turns::lead() const {
+  const Turn& first = *turns_.begin();
+  const GroupKey& group = *groups_[first.group].key;
+  StartReason reason;
+  reason.priority = -first.minus_priority;
+  auto second = std::next(turns_.begin());
+  while (second != turns_.end() && groups_[second->group].jobs->empty()) ++second;
+  if (second == turns_.end())
+    reason.lead = groups_[first.group].jobs->size() == 1 ? Lead::kAlone : Lead::kOrder;
+  else if (first.minus_priority != second->minus_priority)
+    reason.lead = reason.priority > group.priority ? Lead::kRisen : Lead::kPriority;
+  else if (first.score != second->score)
+    reason.lead = Lead::kFairShare;
+  else
+    reason.lead = group.tenant == groups_[second->group].key->tenant ? Lead::kOrder : Lead::kOrderOfTenants;
+  return reason;
 }
 
 void Turns::drop() {

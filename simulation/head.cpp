@@ -121,6 +121,7 @@ void Head::check_all() {
     world_.trace.violated("the cluster's invariant " + broken);
   world_.right_ends.look(cluster);
   world_.nothing_lost.look(cluster, disk_);
+  world_.each_time_once.look(cluster);
 }
 
 }  // namespace paddock::simulation

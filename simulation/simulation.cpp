@@ -8,6 +8,7 @@
 #include "simulation/client.h"
 #include "simulation/head.h"
 #include "simulation/machine.h"
+#include "simulation/timekeeper.h"
 #include "simulation/world.h"
 
 namespace paddock::simulation {
@@ -23,7 +24,10 @@ class Simulation {
         head_(
             world_,
             [this](const wire::Peer& peer, wire::Frame frame) { return deliver(peer, std::move(frame)); },
-            [this] { reconnect_all(); }) {
+            [this] { reconnect_all(); }),
+        timekeeper_(world_, [this](const std::string& from, wire::Frame frame) {
+          to_coordinator(from, std::move(frame));
+        }) {
     for (std::size_t i = 0; i < world_.plan.nodes.size(); ++i) {
       machines_.emplace_back(
           world_, "n" + std::to_string(i), world_.plan.nodes[i],
@@ -63,6 +67,7 @@ class Simulation {
       world_.time.after(dice.ms(0, most / 2), [&client] { client.submit(); });
       if (dice.chance(250)) world_.time.after(dice.ms(0, most), [&client] { client.cancel(); });
     }
+    timekeeper_.submit();
     const Plan& plan = world_.plan;
     again_and_again(plan.crash_of_coordinator, [this] {
       if (world_.dice.chance(500)) {
@@ -110,9 +115,12 @@ class Simulation {
     world_.network.heal();
     head_.calm();
     for (Machine& machine : machines_) machine.calm();
+    // Once nothing of what it sent before can still be under way.
+    world_.time.after(3 * world_.plan.lease, [this] { timekeeper_.remove(); });
   }
   bool is_over() const {
     if (!head_.is_up()) return false;
+    if (!timekeeper_.is_content()) return false;
     for (const Client& client : clients_)
       if (!client.is_content()) return false;
     for (const auto& [id, graph] : head_.cluster()->graphs)
@@ -120,7 +128,7 @@ class Simulation {
     return !world_.one_owner.is_anything_running();
   }
   void tell_what_is_open() {
-    std::string open;
+    std::string open = timekeeper_.is_content() ? "" : " " + timekeeper_.name();
     for (const Client& client : clients_)
       if (!client.is_content()) open += " client " + client.name();
     if (head_.is_up()) {
@@ -142,6 +150,7 @@ class Simulation {
       world_.time.after(world_.dice.ms(1, 500), [&machine] { machine.connected(); });
     }
     for (Client& client : clients_) cut(client.name());
+    cut(timekeeper_.name());
   }
   void to_coordinator(const std::string& name, wire::Frame frame) {
     const wire::Peer peer = peer_of(name);
@@ -158,6 +167,7 @@ class Simulation {
         if (machine.name() == name) machine.receive(frame);
       for (Client& client : clients_)
         if (client.name() == name) client.receive(frame);
+      if (timekeeper_.name() == name) timekeeper_.receive(frame);
     });
     return true;
   }
@@ -167,6 +177,7 @@ class Simulation {
   std::deque<Machine> machines_;
   std::deque<Client> clients_;
   Head head_;
+  Timekeeper timekeeper_;
 };
 
 }  // namespace
@@ -194,7 +205,10 @@ const std::set<std::string>& probes_to_hit() {
                                             "submission answered twice",
                                             "submission refused by a full disk",
                                             "graph cancelled",
-                                            "graph archived"};
+                                            "graph archived",
+                                            "missed run made up for",
+                                            "scheduled time passed over",
+                                            "scheduled run waits for the one before"};
   return probes;
 }
 
