@@ -19,9 +19,15 @@ inline constexpr std::size_t kReportsUnackedMax = 10'000;      // a worker keeps
 inline constexpr std::size_t kIdleGuardsMax = 64;              // processes of a worker that wait for a rank
 inline constexpr std::size_t kEventsPerTurnMax = 1'024;        // one group commit
 inline constexpr std::size_t kGraphsPerArchivingMax = 1'024;
+inline constexpr std::size_t kGraphsRemovedAtOnceMax = 64;     // from the archive
+inline constexpr std::size_t kLogsRemovedAtOnceMax = 256;      // files
 inline constexpr std::uint64_t kImagePixelsMax = 100'000'000;  // decoded; more is refused from the header
 inline constexpr std::size_t kManifestBytesMax = 16u << 20;
 inline constexpr int kRetriesMax = 1'000;
+inline constexpr std::size_t kMissedRunsMax = 24;   // of a schedule, made up for at once
+inline constexpr std::size_t kWaitingRunsMax = 24;  // of a schedule, behind the one that goes
+inline constexpr std::size_t kReservationsMax = 1'000;
+inline constexpr std::size_t kSchedulesMax = 10'000;
 inline constexpr std::chrono::milliseconds kBackoffMax = std::chrono::hours(1);
 inline constexpr std::chrono::milliseconds kTimeLimitMax = std::chrono::hours(24'000);
 

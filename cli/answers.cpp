@@ -1,20 +1,11 @@
 #include "cli/answers.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
 namespace paddock::cli {
 namespace {
-
-Json texts(capnp::List<capnp::Text>::Reader list) {
-  Json json = Json::array();
-  for (const auto text : list) json.push_back(to_text(text));
-  return json;
-}
-
-Json moment(std::int64_t unix_ms) {
-  return unix_ms == 0 ? Json() : Json(unix_ms);
-}
 
 // A rank writes what it likes; of its progress only the documented fields are taken, when they are of their
 // type.
@@ -50,7 +41,8 @@ Json to_json(wire::Status::Attempt::Reader attempt) {
           {"nodes", texts(attempt.getNodes())},
           {"pids", std::move(pids)},
           {"started_unix_ms", moment(attempt.getStartedUnixMs())},
-          {"ended_unix_ms", moment(attempt.getEndedUnixMs())}};
+          {"ended_unix_ms", moment(attempt.getEndedUnixMs())},
+          {"start_reason", to_text(attempt.getStartReason())}};
 }
 
 Json to_json(wire::Status::Job::Reader job) {
@@ -75,6 +67,16 @@ Json to_json(wire::Status::Job::Reader job) {
 
 }  // namespace
 
+Json texts(capnp::List<capnp::Text>::Reader list) {
+  Json json = Json::array();
+  for (const auto text : list) json.push_back(to_text(text));
+  return json;
+}
+
+Json moment(std::int64_t unix_ms) {
+  return unix_ms == 0 ? Json() : Json(unix_ms);
+}
+
 std::string to_text(capnp::Text::Reader text) {
   return std::string(text.begin(), text.size());
 }
@@ -82,8 +84,13 @@ std::string to_text(capnp::Text::Reader text) {
 Json to_json(wire::Status::Graph::Reader graph) {
   Json jobs = Json::array();
   for (const auto job : graph.getJobs()) jobs.push_back(to_json(job));
+  Json counts = Json::object();
+  for (const auto count : graph.getCounts()) counts[to_text(count.getState())] = count.getJobs();
   return {{"graph", graph.getId()},
           {"name", to_text(graph.getName())},
+          {"schedule", to_text(graph.getSchedule())},
+          {"counts", std::move(counts)},
+          {"next", graph.getNext().size() == 0 ? Json() : Json(to_text(graph.getNext()))},
           {"tenant", to_text(graph.getTenant())},
           {"state", to_text(graph.getState())},
           {"submitted_unix_ms", moment(graph.getSubmittedUnixMs())},
@@ -134,14 +141,61 @@ Json to_json(wire::Checkpoint::Reader checkpoint) {
       {"bytes", checkpoint.getBytes()},        {"recorded_unix_ms", moment(checkpoint.getRecordedUnixMs())}};
 }
 
-Result<Json> graphs(Connection& connection, std::uint64_t id, bool patiently) {
-  const auto fill = [&](wire::Message::Builder message) { message.initStatusRequest().setGraph(id); };
+Result<Json> graphs(Connection& connection, bool patiently) {
+  const auto fill = [](wire::Message::Builder message) { message.initStatusRequest(); };
   const auto answer = patiently ? connection.ask_until_answered(wire::Message::STATUS, fill)
                                 : connection.ask(wire::Message::STATUS, fill);
   if (!answer) return tl::unexpected<Error>(answer.error());
   Json json = Json::array();
   for (const auto graph : answer->message().getStatus().getGraphs()) json.push_back(to_json(graph));
   return json;
+}
+
+Result<Json> graph_with(Connection& connection, std::uint64_t id, const JobsWanted& wanted) {
+  Json whole;
+  std::string after = wanted.after;
+  while (true) {
+    const std::size_t missing = wanted.limit - (whole.is_null() ? 0 : whole["jobs"].size());
+    const auto fill = [&](wire::Message::Builder message) {
+      auto request = message.initStatusRequest();
+      request.setGraph(id);
+      request.setLimit(static_cast<std::uint32_t>(std::min<std::size_t>(missing, 1'000'000)));
+      request.setAfter(after);
+      request.setState(wanted.state);
+      request.setJob(wanted.job);
+    };
+    const auto answer = wanted.patiently ? connection.ask_until_answered(wire::Message::STATUS, fill)
+                                         : connection.ask(wire::Message::STATUS, fill);
+    if (!answer) return tl::unexpected<Error>(answer.error());
+    const auto found = answer->message().getStatus().getGraphs();
+    if (found.size() == 0) return fail(Code::kNotFound, "there is no graph " + std::to_string(id));
+    Json page = to_json(found[0]);
+    if (!whole.is_null()) {
+      Json jobs = std::move(whole["jobs"]);
+      for (Json& job : page["jobs"]) jobs.push_back(std::move(job));
+      page["jobs"] = std::move(jobs);
+    }
+    whole = std::move(page);
+    if (whole["next"].is_null() || whole["jobs"].size() >= wanted.limit) return whole;
+    after = whole["next"].get<std::string>();
+  }
+}
+
+std::uint64_t jobs_of(const Json& graph) {
+  std::uint64_t jobs = 0;
+  for (const Json& count : graph["counts"]) jobs += count.get<std::uint64_t>();
+  return jobs;
+}
+
+std::string counts_text(const Json& graph) {
+  const std::uint64_t jobs = jobs_of(graph);
+  std::string text = text_of(graph, "state") + ", " + std::to_string(jobs) + (jobs == 1 ? " job" : " jobs");
+  const char* between = ": ";
+  for (const auto& [state, count] : graph["counts"].items()) {
+    text += between + count.dump() + " " + state;
+    between = ", ";
+  }
+  return text;
 }
 
 Result<std::uint64_t> find_graph(Connection& connection, const std::string& number_or_name, bool patiently) {
@@ -152,7 +206,7 @@ Result<std::uint64_t> find_graph(Connection& connection, const std::string& numb
     if (number == 0) return fail(Code::kNotFound, "graphs are numbered from 1");
     return number;
   }
-  const auto all = graphs(connection, 0, patiently);
+  const auto all = graphs(connection, patiently);
   if (!all) return tl::unexpected<Error>(all.error());
   std::optional<std::uint64_t> newest;
   for (const Json& graph : *all) {

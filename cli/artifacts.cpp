@@ -18,18 +18,16 @@ Result<int> artifacts(const Options& options, bool is_json) {
   if (!connection) return tl::unexpected<Error>(connection.error());
   const auto graph = find_graph(*connection, options.graph);
   if (!graph) return tl::unexpected<Error>(graph.error());
-  const auto found = graphs(*connection, *graph);
+  const auto found = graph_with(*connection, *graph);
   if (!found) return tl::unexpected<Error>(found.error());
   Json list = Json::array();
   std::vector<Row> rows;
-  for (const Json& each : *found) {
-    for (const Json& job : each["jobs"]) {
-      for (const Json& artifact : job["artifacts"]) {
-        rows.push_back({text_of(job, "job"), text_of(artifact, "name"),
-                        text_of(artifact, "hash").substr(0, 16), text_of(artifact, "path")});
-        list.push_back(artifact);
-        list.back()["job"] = job["job"];
-      }
+  for (const Json& job : (*found)["jobs"]) {
+    for (const Json& artifact : job["artifacts"]) {
+      rows.push_back({text_of(job, "job"), text_of(artifact, "name"), text_of(artifact, "hash").substr(0, 16),
+                      text_of(artifact, "path")});
+      list.push_back(artifact);
+      list.back()["job"] = job["job"];
     }
   }
   if (is_json)

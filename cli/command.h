@@ -53,6 +53,8 @@ void add_retry(CLI::App& app, Chosen& chosen);
 void add_drain(CLI::App& app, Chosen& chosen);
 void add_resume(CLI::App& app, Chosen& chosen);
 void add_tenants(CLI::App& app, Chosen& chosen);
+void add_schedules(CLI::App& app, Chosen& chosen);
+void add_reservations(CLI::App& app, Chosen& chosen);
 void add_nodes(CLI::App& app, Chosen& chosen);
 void add_checkpoints(CLI::App& app, Chosen& chosen);
 void add_artifacts(CLI::App& app, Chosen& chosen);

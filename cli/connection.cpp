@@ -58,6 +58,13 @@ Result<wire::Envelope> Connection::ask_until_answered(wire::Message::Which expec
   }
 }
 
+Result<wire::Envelope> ask(const Target& target, wire::Message::Which expected,
+                           const Connection::Fill& fill) {
+  auto connection = Connection::open(target);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  return connection->ask(expected, fill);
+}
+
 void Connection::pause(Millis time) {
   // What wakes it is looked at by the next question; that nothing could be waited for, too.
   [[maybe_unused]] const auto ready = client_.wait(time);

@@ -46,4 +46,7 @@ class Connection {
   bool is_silent_ = false;  // nobody answered the last question; a refusal is an answer, whatever its code
 };
 
+// One question, on a connection of its own. Errors as Connection::open and ask.
+Result<wire::Envelope> ask(const Target& target, wire::Message::Which expected, const Connection::Fill& fill);
+
 }  // namespace paddock::cli

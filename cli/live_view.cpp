@@ -13,6 +13,8 @@ namespace paddock::cli {
 namespace {
 
 constexpr Millis kLookEvery{500};
+constexpr std::size_t kJobsWatchedMax = 1'000;  // of a larger graph only what runs is shown
+constexpr std::size_t kRunningShownMax = 20;
 constexpr std::chrono::seconds kLineEvery(5);  // progress lines of one job where there is no terminal
 
 std::string format(const char* pattern, double number) {
@@ -88,8 +90,11 @@ std::string progress_text(const Json& progress) {
 }
 
 std::string graph_text(const Json& graph) {
+  const bool is_whole = graph["jobs"].size() == jobs_of(graph);
   std::string text = "graph " + std::to_string(graph["graph"].get<std::uint64_t>()) + " " +
-                     text_of(graph, "name") + ": " + text_of(graph, "state") + "\n";
+                     text_of(graph, "name") + ": " +
+                     (is_whole ? text_of(graph, "state") : counts_text(graph)) + "\n";
+  if (graph["jobs"].empty()) return text;
   std::vector<Row> rows;
   for (const Json& job : graph["jobs"]) {
     rows.push_back(
@@ -124,6 +129,7 @@ void LiveView::redraw(const Json& graph) {
 
 void LiveView::print_changes(const Json& graph) {
   const auto now = std::chrono::steady_clock::now();
+  if (graph["jobs"].size() < jobs_of(graph)) return print_counts(graph, now);
   for (const Json& job : graph["jobs"]) {
     Shown& shown = jobs_[text_of(job, "job")];
     const std::string state = state_of(job);
@@ -140,15 +146,31 @@ void LiveView::print_changes(const Json& graph) {
   }
 }
 
+// Of a graph that is too large to name its jobs.
+void LiveView::print_counts(const Json& graph, std::chrono::steady_clock::time_point now) {
+  const std::string counts = counts_text(graph);
+  const bool is_due = now - counts_at_ >= kLineEvery || has_ended(graph);
+  if (counts == drawn_ || !is_due) return;
+  drawn_ = counts;
+  counts_at_ = now;
+  print_text("graph " + graph["graph"].dump() + " " + text_of(graph, "name") + ": " + counts + "\n");
+}
+
+// All of it, or, where that is too much to look at, its counts and some of what runs.
+static Result<Json> look_at(Connection& connection, std::uint64_t id) {
+  auto graph = graph_with(connection, id, {.limit = 1, .patiently = true});
+  if (!graph || jobs_of(*graph) <= 1) return graph;
+  if (jobs_of(*graph) <= kJobsWatchedMax) return graph_with(connection, id, {.patiently = true});
+  return graph_with(connection, id, {.limit = kRunningShownMax, .state = "running", .patiently = true});
+}
+
 Result<Json> follow_graph(Connection& connection, std::uint64_t graph, bool is_quiet) {
   LiveView view;
   while (true) {
-    const auto found = graphs(connection, graph, true);
-    if (!found) return tl::unexpected<Error>(found.error());
-    if (found->empty()) return fail(Code::kNotFound, "there is no graph " + std::to_string(graph));
-    const Json& current = found->front();
-    if (!is_quiet) view.show(current);
-    if (has_ended(current)) return current;
+    const auto current = look_at(connection, graph);
+    if (!current) return tl::unexpected<Error>(current.error());
+    if (!is_quiet) view.show(*current);
+    if (has_ended(*current)) return *current;
     connection.pause(kLookEvery);
   }
 }

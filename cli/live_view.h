@@ -32,9 +32,11 @@ class LiveView {
   };
   void redraw(const Json& graph);
   void print_changes(const Json& graph);
+  void print_counts(const Json& graph, std::chrono::steady_clock::time_point now);
 
   std::map<std::string, Shown> jobs_;
   std::string drawn_;
+  std::chrono::steady_clock::time_point counts_at_{};
   std::size_t lines_drawn_ = 0;
 };
 

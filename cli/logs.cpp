@@ -94,22 +94,20 @@ class LogReader {
 
   // Moves on to the job's next attempt if there is one. True: there is nothing more to come.
   Result<bool> next_attempt() {
-    const auto found = graphs(connection_, graph_, true);
+    const auto found = graph_with(connection_, graph_, {.job = options_.job, .patiently = true});
     if (!found) return tl::unexpected<Error>(found.error());
-    for (const Json& graph : *found) {
-      for (const Json& job : graph["jobs"]) {
-        if (job["job"] != options_.job) continue;
-        const auto newest = job["attempt"].get<std::uint32_t>();
-        if (options_.attempt == 0 && newest > attempt_) {
-          attempt_ = newest;
-          offset_ = 0;
-          std::cerr << "paddock: attempt " << newest << std::endl;
-          return false;
-        }
-        const std::string state = text_of(job, "state");
-        if (options_.attempt != 0 && newest >= options_.attempt) return true;
-        return state == "succeeded" || state == "failed" || state == "cancelled" || state == "skipped";
+    for (const Json& job : (*found)["jobs"]) {
+      if (job["job"] != options_.job) continue;
+      const auto newest = job["attempt"].get<std::uint32_t>();
+      if (options_.attempt == 0 && newest > attempt_) {
+        attempt_ = newest;
+        offset_ = 0;
+        std::cerr << "paddock: attempt " << newest << std::endl;
+        return false;
       }
+      const std::string state = text_of(job, "state");
+      if (options_.attempt != 0 && newest >= options_.attempt) return true;
+      return state == "succeeded" || state == "failed" || state == "cancelled" || state == "skipped";
     }
     return true;
   }

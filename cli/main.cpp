@@ -71,17 +71,39 @@ Result<Log> open_log(const LogOptions& options) {
   return log;
 }
 
+struct CoordinatorArguments {
+  coordinator::CoordinatorOptions options;
+  LogOptions log;
+  std::string lease;
+  std::string lease_margin;
+  std::string log_bytes_max;
+  std::string keep_ended;
+  std::string keep_archive;
+  std::string reserve;
+};
+
+// How much of what has ended is kept, and where.
+void add_retention_options(CLI::App& command, CoordinatorArguments& given) {
+  command
+      .add_option("--keep-ended", given.keep_ended,
+                  "how long ended graphs stay in memory, not only in the archive")
+      ->check(kDuration)
+      ->default_str(spec::format_duration(given.options.keep_ended));
+  command
+      .add_option("--ended-jobs-max", given.options.ended_jobs_max,
+                  "of ended graphs in memory; beyond it the oldest go to the archive")
+      ->capture_default_str();
+  command
+      .add_option("--keep-archive", given.keep_archive,
+                  "how long ended graphs are in the archive, and their output is kept; without it for ever")
+      ->check(kDuration);
+  command.add_option(
+      "--archive-jobs-max", given.options.archive_jobs_max,
+      "jobs in the archive; beyond it the graphs that ended first are removed; without it all stay");
+}
+
 void add_coordinator(CLI::App& app, Chosen& chosen) {
-  struct Arguments {
-    coordinator::CoordinatorOptions options;
-    LogOptions log;
-    std::string lease;
-    std::string lease_margin;
-    std::string log_bytes_max;
-    std::string keep_ended;
-    std::string reserve;
-  };
-  auto given = std::make_shared<Arguments>();
+  auto given = std::make_shared<CoordinatorArguments>();
   auto& options = given->options;
   options.state = ".paddock/coordinator";
   options.store = ".paddock/store";
@@ -111,15 +133,7 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
   command->add_option("--log-bytes-max", given->log_bytes_max, "of one rank's output that are kept")
       ->check(kSize)
       ->default_str(spec::format_size({options.log_bytes_max}));
-  command
-      ->add_option("--keep-ended", given->keep_ended,
-                   "how long ended graphs stay in memory, not only in the archive")
-      ->check(kDuration)
-      ->default_str(spec::format_duration(options.keep_ended));
-  command
-      ->add_option("--ended-jobs-max", options.ended_jobs_max,
-                   "of ended graphs in memory; beyond it the oldest go to the archive")
-      ->capture_default_str();
+  add_retention_options(*command, *given);
   add_log_options(*command, given->log);
   command->callback([given, &chosen] {
     chosen.run = [given]() -> Result<int> {
@@ -135,6 +149,7 @@ void add_coordinator(CLI::App& app, Chosen& chosen) {
       if (const auto size = spec::parse_size(given->log_bytes_max))
         chosen_options.log_bytes_max = size->bytes;
       if (const auto time = spec::parse_duration(given->keep_ended)) chosen_options.keep_ended = *time;
+      if (const auto time = spec::parse_duration(given->keep_archive)) chosen_options.keep_archive = *time;
       TRY_ASSIGN(const Log log, open_log(given->log), "coordinator");
       TRY(coordinator::run_coordinator(chosen_options, log), "coordinator");
       return kDone;
@@ -313,6 +328,8 @@ int run(int argc, char** argv) {
   add_cancel(app, chosen);
   add_why(app, chosen);
   add_retry(app, chosen);
+  add_schedules(app, chosen);
+  add_reservations(app, chosen);
   add_nodes(app, chosen);
   add_drain(app, chosen);
   add_resume(app, chosen);

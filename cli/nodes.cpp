@@ -20,10 +20,8 @@ std::string gpus_of(wire::Node::Reader node) {
 }
 
 Result<int> nodes(const Target& target, bool is_json) {
-  auto connection = Connection::open(target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto answer = connection->ask(wire::Message::NODES,
-                                      [](wire::Message::Builder message) { message.setNodesRequest(); });
+  const auto answer =
+      ask(target, wire::Message::NODES, [](wire::Message::Builder message) { message.setNodesRequest(); });
   if (!answer) return tl::unexpected<Error>(answer.error());
   Json list = Json::array();
   std::vector<Row> rows;

@@ -42,9 +42,7 @@ std::optional<spec::TrainingSummary> summary_of(const Json& job) {
 Result<int> plan(const Options& options, bool is_json) {
   auto file = read_spec_file(options.file);
   if (!file) return tl::unexpected<Error>(file.error());
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto answer = connection->ask(wire::Message::PLANNED, [&](wire::Message::Builder message) {
+  const auto answer = ask(options.target, wire::Message::PLANNED, [&](wire::Message::Builder message) {
     auto submission = message.initPlan();
     submission.setSpec(file->text);
     submission.setFile(file->name);

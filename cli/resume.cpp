@@ -13,10 +13,8 @@ struct Options {
 };
 
 Result<int> resume(const Options& options, bool is_json) {
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto answer = connection->ask(
-      wire::Message::DONE, [&](wire::Message::Builder message) { message.setResume(options.node); });
+  const auto answer = ask(options.target, wire::Message::DONE,
+                          [&](wire::Message::Builder message) { message.setResume(options.node); });
   if (!answer) return tl::unexpected<Error>(answer.error());
   if (is_json)
     print_json({{"node", options.node}});

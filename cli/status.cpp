@@ -1,3 +1,5 @@
+#include <CLI/Option.hpp>
+#include <CLI/Validators.hpp>
 #include <memory>
 
 #include "cli/answers.h"
@@ -13,6 +15,9 @@ struct Options {
   Target target;
   std::string graph;
   bool watches = false;
+  std::size_t limit = 1'000;
+  std::string after;
+  std::string state;
 };
 
 std::string list_text(const Json& all) {
@@ -43,6 +48,24 @@ std::string attempts_text(const Json& graph) {
   return text;
 }
 
+// How to see the rest, where not all of it is shown; "": all is.
+std::string more_text(const Json& graph, const Options& options) {
+  if (graph["next"].is_null()) return "";
+  return "more: paddock status " + graph["graph"].dump() + " --after " + text_of(graph, "next") +
+         (options.state.empty() ? "" : " --job-state " + options.state) + "\n";
+}
+
+Result<int> show(Connection& connection, std::uint64_t id, const Options& options, bool is_json) {
+  const auto graph =
+      graph_with(connection, id, {.limit = options.limit, .after = options.after, .state = options.state});
+  if (!graph) return tl::unexpected<Error>(graph.error());
+  if (is_json)
+    print_json({{"graphs", Json::array({*graph})}});
+  else
+    print_text(graph_text(*graph) + attempts_text(*graph) + more_text(*graph, options));
+  return kDone;
+}
+
 Result<int> status(const Options& options, bool is_json) {
   auto connection = Connection::open(options.target);
   if (!connection) return tl::unexpected<Error>(connection.error());
@@ -59,14 +82,13 @@ Result<int> status(const Options& options, bool is_json) {
     if (is_json) print_json({{"graphs", Json::array({*ended})}});
     return kDone;
   }
-  const auto found = graphs(*connection, id);
+  if (id > 0) return show(*connection, id, options, is_json);
+  const auto found = graphs(*connection);
   if (!found) return tl::unexpected<Error>(found.error());
   if (is_json)
     print_json({{"graphs", *found}});
-  else if (id == 0)
-    print_text(list_text(*found));
   else
-    for (const Json& graph : *found) print_text(graph_text(graph) + attempts_text(graph));
+    print_text(list_text(*found));
   return kDone;
 }
 
@@ -76,6 +98,15 @@ void add_status(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("status", "lists the graphs, or shows one with its jobs");
   command->add_option("GRAPH", options->graph, "number, or name: the newest of that name");
+  command
+      ->add_option("--limit", options->limit,
+                   "jobs shown at most; those of a graph that has more come in the order of their names")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--after", options->after, "only jobs behind this name");
+  command->add_option("--job-state", options->state, "only jobs in this state, like failed")
+      ->check(CLI::IsMember({"waiting", "preparing", "queued", "running", "backing_off", "succeeded",
+                             "failed", "cancelled", "skipped"}));
   command->add_flag("--watch", options->watches, "keeps showing the graph until it has ended");
   add_target_options(*command, options->target);
   add_output_option(*command, chosen);

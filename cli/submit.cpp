@@ -19,6 +19,15 @@ struct Options {
   bool has_no_cache = false;
 };
 
+// Nothing runs yet, so there is nothing to wait for.
+int tell_of_schedule(const std::string& name, const std::string& next, bool is_json) {
+  if (is_json)
+    print_json({{"graph", Json()}, {"name", name}, {"next_run", next.empty() ? Json() : Json(next)}});
+  else
+    print_text("scheduled " + name + (next.empty() ? ", which is paused" : ", next run " + next) + "\n");
+  return kDone;
+}
+
 Result<int> submit(const Options& options, bool is_json) {
   auto file = read_spec_file(options.file);
   if (!file) return tl::unexpected<Error>(file.error());
@@ -38,6 +47,7 @@ Result<int> submit(const Options& options, bool is_json) {
   const auto submitted = answer->message().getSubmitted();
   const std::uint64_t graph = submitted.getGraph();
   const std::string name = to_text(submitted.getName());
+  if (submitted.getIsSchedule()) return tell_of_schedule(name, to_text(submitted.getNextRun()), is_json);
   if (!is_json) print_text("submitted graph " + std::to_string(graph) + " " + name + "\n");
   if (!options.waits) {
     if (is_json) print_json({{"graph", graph}, {"name", name}});
@@ -55,8 +65,10 @@ void add_submit(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("submit", "hands a graph to the coordinator");
   command->add_option("FILE", options->file, "the graph, YAML or JSON; - for standard input")->required();
-  command->add_flag("--wait", options->waits,
-                    "shows progress until it has ended; exit code 0 only if it succeeded");
+  command->add_flag(
+      "--wait", options->waits,
+      "shows progress until it has ended; exit code 0 only if it succeeded. A scheduled graph is not "
+      "waited for");
   command->add_flag("--no-cache", options->has_no_cache,
                     "runs every job, though its result may be there already");
   add_target_options(*command, options->target);

@@ -38,10 +38,8 @@ Json to_json(wire::Tenant::Reader tenant) {
 }
 
 Result<int> list(const Options& options, bool is_json) {
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto answer = connection->ask(wire::Message::TENANTS,
-                                      [](wire::Message::Builder message) { message.setTenantsRequest(); });
+  const auto answer = ask(options.target, wire::Message::TENANTS,
+                          [](wire::Message::Builder message) { message.setTenantsRequest(); });
   if (!answer) return tl::unexpected<Error>(answer.error());
   Json all = Json::array();
   std::vector<Row> rows;
@@ -62,10 +60,8 @@ Result<int> list(const Options& options, bool is_json) {
 }
 
 Result<int> set(const Options& options, bool is_json) {
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
   const auto memory = spec::parse_size(options.memory_max);
-  const auto answer = connection->ask(wire::Message::DONE, [&](wire::Message::Builder message) {
+  const auto answer = ask(options.target, wire::Message::DONE, [&](wire::Message::Builder message) {
     auto tenant = message.initSetTenant();
     tenant.setName(options.name);
     tenant.setWeightPermille(static_cast<std::uint32_t>(std::llround(options.weight * 1000)));

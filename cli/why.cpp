@@ -39,10 +39,15 @@ Result<int> why(Options options, bool is_json) {
   const auto reason = answer->message().getReason();
   const std::string state = to_text(reason.getState());
   const std::string sentence = to_text(reason.getSentence());
+  const std::string start = to_text(reason.getStart());
   if (is_json)
-    print_json({{"graph", *graph}, {"job", options.job}, {"state", state}, {"reason", sentence}});
+    print_json({{"graph", *graph},
+                {"job", options.job},
+                {"state", state},
+                {"reason", sentence},
+                {"start_reason", start}});
   else
-    print_text(line_of(options.job, state, sentence));
+    print_text(line_of(options.job, state, sentence) + (start.empty() ? "" : plain(start) + "\n"));
   return kDone;
 }
 

@@ -25,7 +25,8 @@ void write_nodes_of(Texts nodes, const Attempt& attempt) {
   for (unsigned i = 0; i < nodes.size(); ++i) nodes.set(i, attempt.ranks[i].node.value);
 }
 
-void write_attempt(wire::Status::Attempt::Builder to, const Attempt& attempt) {
+void write_attempt(wire::Status::Attempt::Builder to, const Cluster& cluster, const JobKey& key,
+                   const Attempt& attempt) {
   const auto ranks = static_cast<unsigned>(attempt.ranks.size());
   to.setNumber(attempt.number);
   to.setFence(attempt.fence.value);
@@ -36,24 +37,47 @@ void write_attempt(wire::Status::Attempt::Builder to, const Attempt& attempt) {
   for (unsigned i = 0; i < ranks; ++i) pids.set(i, attempt.ranks[i].pid);
   to.setStartedUnixMs(attempt.started.unix_ms);
   to.setEndedUnixMs(attempt.ended.unix_ms);
+  to.setStartReason(scheduler::why_started(cluster, key, attempt));
 }
 
-// To say of every job what it waits for looks at all nodes each time: in a large graph one has to ask for it.
-constexpr std::size_t kJobsExplainedMax = 1'000;
-
-std::string reason_of(const Cluster& cluster, const JobKey& key, const Job& job, Instant now) {
-  const bool is_one_of_many = cluster.graphs.at(key.graph).jobs.size() > kJobsExplainedMax;
+// To say of every job what it waits for looks at all nodes each time: in a large graph or cluster one has to ask for it.
+std::string reason_of(const Cluster& cluster, const JobKey& key, const Job& job, scheduler::Moment at) {
+  const std::uint64_t jobs = cluster.graphs.at(key.graph).jobs.size();
+  const bool is_one_of_many = jobs > kJobsPerPageMax || jobs * cluster.nodes.size() > kNodesExplainedMax;
   if (is_one_of_many && job.state == scheduler::JobState::kQueued)
     return "waits for its turn or for room: paddock why " + run_name(key) + " says more";
-  return scheduler::explain(cluster, key, now);
+  return scheduler::explain(cluster, key, at);
+}
+
+std::uint64_t bytes_of(const Attempt& attempt) {
+  std::uint64_t bytes = 500 + attempt.reason.size();
+  for (const Rank& rank : attempt.ranks) bytes += rank.node.value.size() + 24;
+  return bytes;
+}
+
+// The first of the newest attempts that fit.
+std::size_t first_shown(const Job& job) {
+  std::uint64_t bytes = 0;
+  std::size_t first = job.attempts.size();
+  while (first > 0 && (bytes += bytes_of(job.attempts[first - 1])) <= kAttemptsBytesMax) --first;
+  return job.attempts.empty() ? 0 : std::min(first, job.attempts.size() - 1);
+}
+
+std::uint64_t bytes_of(const Job& job) {
+  std::uint64_t bytes = 500 + job.request.name.value.size() + job.reason.size();
+  for (std::size_t i = first_shown(job); i < job.attempts.size(); ++i) bytes += bytes_of(job.attempts[i]);
+  if (!job.attempts.empty()) bytes += bytes_of(job.attempts.back());
+  for (const auto& [name, artifact] : job.artifacts)
+    bytes += 48 + name.size() + artifact.path.size() + artifact.hash.size();
+  return bytes;
 }
 
 void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobKey& key, const Job& job,
-               const Progress& progress, Instant now) {
+               const Progress& progress, scheduler::Moment at) {
   to.setName(key.job.value);
   to.setKind(job.request.kind);
   to.setState(text(scheduler::name_of(job.state)));
-  to.setReason(reason_of(cluster, key, job, now));
+  to.setReason(reason_of(cluster, key, job, at));
   to.setCached(job.is_cached);
   to.setStartedUnixMs(job.started.unix_ms);
   to.setEndedUnixMs(job.ended.unix_ms);
@@ -71,8 +95,51 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
     artifacts[index].setPath(artifact.path);
     artifacts[index++].setHash(artifact.hash);
   }
-  auto attempts = to.initAttempts(static_cast<unsigned>(job.attempts.size()));
-  for (unsigned i = 0; i < attempts.size(); ++i) write_attempt(attempts[i], job.attempts[i]);
+  const std::size_t first = first_shown(job);
+  auto attempts = to.initAttempts(static_cast<unsigned>(job.attempts.size() - first));
+  for (unsigned i = 0; i < attempts.size(); ++i)
+    write_attempt(attempts[i], cluster, key, job.attempts[first + i]);
+}
+
+// The jobs of the page, and behind which there are more.
+struct Selected {
+  std::vector<const Job*> jobs;
+  std::string next;
+};
+
+Selected whole(const Graph& graph) {
+  Selected selected{std::vector<const Job*>(graph.jobs.size()), ""};
+  for (const auto& [name, job] : graph.jobs) selected.jobs[job.index] = &job;
+  return selected;
+}
+
+Selected select(const Graph& graph, const JobsPage& page) {
+  const std::uint32_t limit = page.limit == 0 ? kJobsPerPageMax : std::min(page.limit, kJobsPerPageMax);
+  Selected selected;
+  if (!page.job.empty()) {
+    const auto found = graph.jobs.find(JobName{page.job});
+    if (found != graph.jobs.end()) selected.jobs.push_back(&found->second);
+    return selected;
+  }
+  std::uint64_t bytes = 0;
+  std::uint32_t scanned = 0;
+  const std::string* last = nullptr;
+  for (auto job = graph.jobs.upper_bound(JobName{page.after}); job != graph.jobs.end(); ++job) {
+    const bool is_wanted = page.state.empty() || scheduler::name_of(job->second.state) == page.state;
+    const std::uint64_t more = is_wanted ? bytes_of(job->second) : 0;
+    const bool is_full =
+        selected.jobs.size() >= limit || (!selected.jobs.empty() && bytes + more > kPageBytesMax);
+    if (scanned >= kJobsScannedMax || (is_wanted && is_full)) {
+      selected.next = *last;
+      break;
+    }
+    ++scanned;
+    last = &job->first.value;
+    bytes += more;
+    if (is_wanted) selected.jobs.push_back(&job->second);
+  }
+  const bool is_all = selected.jobs.size() == graph.jobs.size();
+  return is_all ? whole(graph) : selected;
 }
 
 const char* state_of(const scheduler::Node& node) {
@@ -89,6 +156,7 @@ void write_graph(wire::Status::Graph::Builder to, const Graph& graph) {
   to.setState(text(scheduler::name_of(graph.state)));
   to.setSubmittedUnixMs(graph.submitted.unix_ms);
   to.setEndedUnixMs(graph.ended.unix_ms);
+  to.setSchedule(graph.schedule);
 }
 
 }  // namespace
@@ -115,17 +183,27 @@ void write_graphs(wire::Status::Builder status, const Cluster& cluster, const st
   for (unsigned i = 0; i < graphs.size(); ++i) write_graph(graphs[i], *all[i]);
 }
 
-void write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const Progress& progress,
-                  Instant now) {
+void write_status(wire::Status::Builder status, const Cluster& cluster, GraphId id, const JobsPage& page,
+                  const Progress& progress, scheduler::Moment at) {
   const Graph* graph = scheduler::find_graph(cluster, id);
   PADDOCK_REQUIRE(graph != nullptr, id);
   auto to = status.initGraphs(1)[0];
   write_graph(to, *graph);
-  std::vector<const Job*> in_order(graph->jobs.size());
-  for (const auto& [name, job] : graph->jobs) in_order[job.index] = &job;
-  auto jobs = to.initJobs(static_cast<unsigned>(in_order.size()));
+  const auto shown = static_cast<unsigned>(
+      std::ranges::count_if(graph->in_state, [](std::uint32_t jobs) { return jobs > 0; }));
+  auto counts = to.initCounts(shown);
+  unsigned index = 0;
+  for (std::size_t state = 0; state < graph->in_state.size(); ++state) {
+    if (graph->in_state[state] == 0) continue;
+    counts[index].setState(text(scheduler::name_of(static_cast<scheduler::JobState>(state))));
+    counts[index++].setJobs(graph->in_state[state]);
+  }
+  const Selected selected = select(*graph, page);
+  to.setNext(selected.next);
+  auto jobs = to.initJobs(static_cast<unsigned>(selected.jobs.size()));
   for (unsigned i = 0; i < jobs.size(); ++i) {
-    write_job(jobs[i], cluster, JobKey{id, in_order[i]->request.name}, *in_order[i], progress, now);
+    const Job& job = *selected.jobs[i];
+    write_job(jobs[i], cluster, JobKey{id, job.request.name}, job, progress, at);
   }
 }
 

@@ -29,6 +29,25 @@ class Archive {
   // The rows of `graphs`, to be written together with the event GraphsArchived.
   static storage::Batch rows_of(const scheduler::Cluster& cluster, const std::vector<GraphId>& graphs);
 
+  // A graph by when it ended.
+  struct Ended {
+    GraphId id;
+    WallTime ended;
+    std::uint64_t jobs = 0;
+    std::string token;  // "": it has none
+  };
+  // So many at most, the one that ended first first.
+  Result<std::vector<Ended>> oldest(std::size_t count) const;
+  // Counts the jobs of all, and lists by their end those that an older version archived. Once, before the two below.
+  Result<void> list_by_end();
+  std::uint64_t jobs() const { return jobs_; }
+  // For good. Its number is given by gone() until forget_gone().
+  Result<void> remove(const Ended& graph);
+  Result<std::vector<GraphId>> gone(std::size_t count) const;
+  Result<void> forget_gone(GraphId graph);
+  // rows_of(…) have been written.
+  void note_added(const scheduler::Cluster& cluster, const std::vector<GraphId>& graphs);
+
   // Puts the graph into `past`, so that it can be shown like one of the cluster. False: it is not here.
   Result<bool> find(GraphId id, scheduler::Cluster& past) const;
   // The newest, by rising id, without their jobs.
@@ -38,6 +57,7 @@ class Archive {
 
  private:
   storage::Tables* database_;
+  std::uint64_t jobs_ = 0;
 };
 
 }  // namespace paddock::coordinator

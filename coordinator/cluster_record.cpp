@@ -114,9 +114,15 @@ void fields(Archive& archive, Recorded<Archive, Ending>& value) {
   archive(outcome, may_retry, reason, since);
 }
 template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, StartReason>& value) {
+  auto& [lead, were_kept, is_on_kept_nodes, is_elsewhere, ahead_index, ahead_graph, priority] = value;
+  archive(lead, were_kept, is_on_kept_nodes, is_elsewhere, ahead_index, ahead_graph, priority);
+}
+template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Attempt>& value) {
-  auto& [number, fence, outcome, reason, ending, ranks, master_port, started, ended, started_at] = value;
-  archive(number, fence, outcome, reason, ending, ranks, master_port, started, ended, started_at);
+  auto& [number, fence, outcome, reason, ending, ranks, master_port, started, ended, started_at, start] =
+      value;
+  archive(number, fence, outcome, reason, ending, ranks, master_port, started, ended, started_at, start);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Job>& value) {
@@ -127,10 +133,38 @@ void fields(Archive& archive, Recorded<Archive, Job>& value) {
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Graph>& value) {
-  auto& [id, name, tenant, priority, state, cancelled, jobs, jobs_open, jobs_bad, submitted, ended,
-         retry_of] = value;
-  archive(id, name, priority, state, cancelled, jobs, jobs_open, submitted, ended, tenant, jobs_bad,
-          retry_of);
+  auto& [id, name, tenant, priority, state, cancelled, jobs, jobs_open, jobs_bad, submitted, ended, retry_of,
+         schedule, scheduled_for, in_state] = value;
+  static_cast<void>(in_state);  // made from the jobs
+  archive(id, name, priority, state, cancelled, jobs, jobs_open, submitted, ended, tenant, jobs_bad, retry_of,
+          schedule, scheduled_for);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, ScheduleRule>& value) {
+  auto& [cron, zone, missed, overlap, deadline] = value;
+  archive(cron, zone, missed, overlap, deadline);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, ScheduleRun>& value) {
+  auto& [time, graph, note, times] = value;
+  archive(time, graph, note, times);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, WaitingRun>& value) {
+  auto& [time, token] = value;
+  archive(time, token);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Schedule>& value) {
+  auto& [name, tenant, priority, jobs, rule, token, settled_until, is_paused, waiting, going, history, runs,
+         passed_over] = value;
+  archive(name, tenant, priority, jobs, rule, token, settled_until, is_paused, waiting, going, history, runs,
+          passed_over);
+}
+template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Reservation>& value) {
+  auto& [name, tenants, nodes, begins, ends, made, has_begun] = value;
+  archive(name, tenants, nodes, begins, ends, made, has_begun);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Queued>& value) {
@@ -145,10 +179,11 @@ void fields(Archive& archive, Recorded<Archive, AttemptKey>& value) {
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Cluster>& value) {
   auto& [next_graph, next_fence, now, graphs, nodes, queue, backoffs, time_limits, attempts, tokens,
-         stage_owners, stages, is_placement_due, rules, cordons, tenants, waits, holds, index] = value;
+         stage_owners, stages, is_placement_due, rules, cordons, tenants, waits, holds, schedules,
+         reservations, index] = value;
   static_cast<void>(index);  // made from the rest: to_cluster()
   archive(next_graph, next_fence, now, graphs, nodes, queue, backoffs, attempts, tokens, stage_owners, stages,
-          is_placement_due, time_limits, rules, cordons, tenants, waits, holds);
+          is_placement_due, time_limits, rules, cordons, tenants, waits, holds, schedules, reservations);
 }
 
 std::string to_bytes(const Cluster& cluster) {
@@ -160,12 +195,17 @@ std::string to_bytes(const Graph& graph) {
 Result<Cluster> to_cluster(std::string_view bytes) {
   auto cluster = read<Cluster>(bytes, "cluster");
   if (!cluster) return cluster;
-  for (auto& [id, graph] : cluster->graphs) share_alike(graph);
+  for (auto& [id, graph] : cluster->graphs) {
+    share_alike(graph);
+    graph.in_state = count_states(graph);
+  }
   cluster->index = rebuilt(*cluster);
   return cluster;
 }
 Result<Graph> to_graph(std::string_view bytes) {
-  return read<Graph>(bytes, "graph");
+  auto graph = read<Graph>(bytes, "graph");
+  if (graph) graph->in_state = count_states(*graph);
+  return graph;
 }
 
 }  // namespace paddock::coordinator

@@ -19,6 +19,8 @@ using scheduler::What;
 
 // However long nothing happens: a turn then finds clock jumps and counters to report.
 constexpr Millis kIdleMax = std::chrono::seconds(10);
+// The rest of the time is for everybody else.
+constexpr Millis kBetweenRemovals{20};
 // How many events pass between two looks at which graphs are to be archived.
 constexpr std::uint64_t kEventsPerLook = 1'000;
 // To read, check and journal a graph of so many takes several times the memory that it needs afterwards.
@@ -34,9 +36,11 @@ Coordinator::Coordinator(const CoordinatorOptions& options, const Surroundings& 
       journal_(std::move(journal)),
       archive_(around_.tables),
       checkpoints_(around_.tables),
+      retention_(options_, archive_, around_.logs, log_),
+      schedules_(cluster_, log_),
       workers_(options_, cluster_, progress_, around_.logs, around_.transport, log_),
-      requests_(Sources{options_, cluster_, progress_, around_.logs, archive_, checkpoints_,
-                        around_.transport, around_.space, log_}) {}
+      requests_(Sources{options_, cluster_, progress_, around_.logs, archive_, checkpoints_, schedules_,
+                        around_.clock, around_.transport, around_.space, log_}) {}
 
 Result<std::unique_ptr<Coordinator>> Coordinator::open(const CoordinatorOptions& options,
                                                        const Surroundings& surroundings, const Log& log) {
@@ -67,6 +71,7 @@ Result<void> Coordinator::replay() {
   }),
       "starting from " + options_.state.string());
   for (const scheduler::RecordCheckpoint& saved : newest) carry_out(saved);
+  schedules_.refresh();
   clock_origin_ = cluster_.now;
   started_ = around_.clock.now();
   // Renewals of leases are not journaled, so those that were replayed are older than what the workers hold: nobody is
@@ -81,9 +86,15 @@ Result<void> Coordinator::replay() {
 
 Millis Coordinator::time_to_wait() const {
   if (!next_.empty()) return Millis(0);
-  const auto deadline = scheduler::next_deadline(cluster_);
-  if (!deadline) return kIdleMax;
-  return std::clamp(*deadline - now(), Millis(0), kIdleMax);
+  Millis wait = kIdleMax;
+  if (const auto deadline = scheduler::next_deadline(cluster_)) wait = std::min(wait, *deadline - now());
+  if (const auto turn = scheduler::next_reservation_turn(cluster_))
+    wait = std::min(wait, Millis(turn->unix_ms - around_.clock.wall().unix_ms));
+  if (has_old_graphs_ && around_.space.is_whole()) wait = std::min(wait, kBetweenRemovals);
+  const auto scheduled = schedules_.next();
+  if (scheduled && around_.space.is_whole())
+    wait = std::min(wait, Millis(scheduled->unix_ms - around_.clock.wall().unix_ms));
+  return std::max(wait, Millis(0));
 }
 
 // True: all that had come was heard.
@@ -133,6 +144,11 @@ Result<void> Coordinator::take_turn() {
   next_.erase(next_.begin(), next_.begin() + count);
   around_.space.look();
   for (What& what : scheduler::due(cluster_, heard_until_)) turn.events.push_back(std::move(what));
+  for (scheduler::ReservationTurned& turned : scheduler::due_reservations(cluster_, around_.clock.wall()))
+    turn.events.emplace_back(std::move(turned));
+  if (around_.space.is_whole()) {  // else what comes due waits, as submissions do
+    for (What& what : schedules_.due(around_.clock.wall())) turn.events.push_back(std::move(what));
+  }
   const Instant before = now();
   if (receive(turn)) heard_until_ = before;
   TRY(carry_through(std::move(turn)), "the coordinator stops, start it again");
@@ -148,9 +164,11 @@ Result<void> Coordinator::carry_through(Turn turn) {
     events.push_back(Event{at, std::move(what)});
   }
   Effects effects;
+  bool has_schedules = false;
   for (std::size_t next = 0; next < events.size(); ++next) {
     const std::size_t before = effects.size();
     scheduler::apply(cluster_, events[next], effects);
+    has_schedules = has_schedules || touches_schedules(events[next].what);
     for (std::size_t i = before; i < effects.size(); ++i) {
       const auto* ready = std::get_if<scheduler::PrepareJob>(&effects[i]);
       if (ready == nullptr) continue;
@@ -162,6 +180,7 @@ Result<void> Coordinator::carry_through(Turn turn) {
       }
     }
   }
+  if (has_schedules) schedules_.refresh();
   // What is in memory is ahead of the journal up to here, and nobody has seen it. If this fails we stop, and
   // the next start knows only what is in the journal.
   TRY(journal_.append(events), "a turn");  // synced before anyone is told
@@ -182,6 +201,10 @@ Result<void> Coordinator::keep_bounds() {
     look_at_ = now() + kIdleMax;
     gives_memory_back_ |= is_time;
     TRY(archive_ended(), "archiving graphs that have ended");
+    has_old_graphs_ = true;
+  }
+  if (has_old_graphs_) {
+    TRY_ASSIGN(has_old_graphs_, retention_.look(around_.clock.wall()), "removing what is kept no longer");
   }
   if (std::exchange(gives_memory_back_, false)) malloc_trim(0);
   if (journal_.events_since_snapshot() < options_.snapshot_events) return {};
@@ -201,6 +224,7 @@ Result<void> Coordinator::archive_ended() {
   if (graphs.empty()) return {};
   const Event event{at, scheduler::GraphsArchived{graphs}};
   TRY(journal_.append({event}, Archive::rows_of(cluster_, graphs)), "a turn");
+  archive_.note_added(cluster_, graphs);
   Effects effects;
   scheduler::apply(cluster_, event, effects);
   for (const GraphId id : graphs) {

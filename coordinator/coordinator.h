@@ -15,6 +15,8 @@
 #include "coordinator/options.h"
 #include "coordinator/permissions.h"
 #include "coordinator/requests.h"
+#include "coordinator/retention.h"
+#include "coordinator/schedules.h"
 #include "coordinator/space.h"
 #include "coordinator/workers.h"
 #include "storage/checkpoint_index.h"
@@ -85,6 +87,9 @@ class Coordinator {
   Progress progress_;
   Archive archive_;
   storage::CheckpointIndex checkpoints_;
+  Retention retention_;
+  bool has_old_graphs_ = false;  // to remove, without waiting for the next look
+  Schedules schedules_;
   Workers workers_;
   Requests requests_;
   std::uint64_t look_at_event_ = 0;  // when it is looked whether graphs are to be archived

@@ -43,6 +43,9 @@ Result<void> check_options(const CoordinatorOptions& options) {
   if (options.keep_ended < std::chrono::seconds(1)) {
     return fail(Code::kInvalid, "ended graphs stay in memory for a second at least");
   }
+  if (options.keep_archive > Millis(0) && options.keep_archive < options.keep_ended)
+    return fail(Code::kInvalid,
+                "--keep-archive must be at least --keep-ended, after which graphs come there");
   if (options.snapshot_events == 0) return fail(Code::kInvalid, "a snapshot needs an event before it");
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include "coordinator/fields.h"
 #include "coordinator/json_text.h"
+#include "coordinator/plan_json.h"
 #include "scheduler/edges.h"
 
 namespace paddock::coordinator {
@@ -405,14 +406,26 @@ void read(Fields& fields, TenantSet& event) {
   fields.read("memory_bytes", event.quota.memory_bytes);
 }
 
+json write(const ScheduleSet& event) {
+  json record = write(event.graph);
+  record.update(rule_json(event.rule));
+  return record;
+}
+void read(Fields& fields, ScheduleSet& event) {
+  read(fields, event.graph);
+  read_rule(fields, event.rule);
+}
+
 // By index in scheduler::What.
 constexpr std::array kTypes{
-    "graph_submitted",    "graph_cancelled",     "job_prepared",        "job_refused",
-    "node_joined",        "node_seen",           "node_left",           "node_lost",
-    "backoff_ended",      "rank_started",        "rank_ended",          "failure_reported",
-    "artifact_recorded",  "checkpoint_recorded", "coordinator_started", "job_skipped",
-    "time_limit_reached", "graphs_archived",     "node_drained",        "node_resumed",
-    "cordon_ended",       "tenant_set",          "gpu_faulted"};
+    "graph_submitted",     "graph_cancelled",     "job_prepared",        "job_refused",
+    "node_joined",         "node_seen",           "node_left",           "node_lost",
+    "backoff_ended",       "rank_started",        "rank_ended",          "failure_reported",
+    "artifact_recorded",   "checkpoint_recorded", "coordinator_started", "job_skipped",
+    "time_limit_reached",  "graphs_archived",     "node_drained",        "node_resumed",
+    "cordon_ended",        "tenant_set",          "gpu_faulted",         "schedule_set",
+    "schedule_due",        "schedule_steered",    "schedule_run_asked",  "reservation_set",
+    "reservation_removed", "reservation_turned"};
 static_assert(kTypes.size() == std::variant_size_v<What>);
 
 template <std::size_t... I>

@@ -108,6 +108,7 @@ class Fields {
   bool take(const nlohmann::json& from, Id<Tag, Value>& to) {
     return take(from, to.value);
   }
+  bool take(const nlohmann::json& from, WallTime& to) { return take(from, to.unix_ms); }
   bool take(const nlohmann::json& from, Instant& to) { return take(from, to.ms); }
   bool take(const nlohmann::json& from, Millis& to) {
     std::int64_t ms = 0;

@@ -32,6 +32,18 @@ tl::unexpected<Error> refused(const std::filesystem::path& path, int error) {
   return fail(Code::kUnavailable, path.string() + ": " + std::generic_category().message(error));
 }
 
+// 0, or the number of what went wrong.
+int write_at(int file, std::uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return count < 0 ? errno : EIO;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::filesystem::path LogStore::path_of(const LogKey& key) const {
@@ -41,8 +53,6 @@ std::filesystem::path LogStore::path_of(const LogKey& key) const {
 
 Result<void> LogStore::write(const LogKey& key, std::uint64_t offset, std::span<const std::byte> bytes) {
   if (auto room = room_.check(); !room) return room;
-  if (offset >= bytes_max_) return {};
-  bytes = bytes.first(std::min<std::size_t>(bytes.size(), bytes_max_ - offset));
   if (bytes.empty()) return {};
   const auto path = path_of(key);
   std::error_code error;
@@ -50,19 +60,44 @@ Result<void> LogStore::write(const LogKey& key, std::uint64_t offset, std::span<
   if (error) return refused(path, error.value());
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
   if (file.get() < 0) return refused(path, errno);
-  while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return refused(path, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
+  const std::uint64_t room = bytes_max_ - std::min(offset, bytes_max_);
+  if (int error_number = write_at(file.get(), offset, bytes.first(std::min<std::size_t>(bytes.size(), room))))
+    return refused(path, error_number);
+  struct stat status {};
+  const bool is_noted =
+      ::fstat(file.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) > bytes_max_;
+  if (bytes.size() <= room || is_noted) return {};
+  const std::string note = end_note();
+  if (int error_number = write_at(file.get(), bytes_max_, std::as_bytes(std::span(note))))
+    return refused(path, error_number);
   return {};
+}
+
+std::string LogStore::end_note() const {
+  return "\n[paddock: what follows is not kept: the coordinator keeps " + std::to_string(bytes_max_) +
+         " bytes of a rank's output (--log-bytes-max)]\n";
+}
+
+Result<bool> LogStore::remove_some(GraphId graph, std::size_t files_max) {
+  const auto folder = folder_ / std::to_string(graph.value);
+  std::error_code error;
+  std::uintmax_t removed = 0;
+  std::filesystem::directory_iterator job(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return true;
+  while (!error && job != std::filesystem::directory_iterator()) {
+    if (removed >= files_max) return false;
+    removed += std::filesystem::remove_all(job->path(), error);
+    if (!error) job.increment(error);
+  }
+  if (!error) std::filesystem::remove(folder, error);
+  if (error) return refused(folder, error.value());
+  return true;
 }
 
 std::uint64_t LogStore::size(const LogKey& key) const {
   struct stat status {};
-  return ::stat(path_of(key).c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+  if (::stat(path_of(key).c_str(), &status) != 0) return 0;
+  return std::min(static_cast<std::uint64_t>(status.st_size), bytes_max_);  // the note at the end is ours
 }
 
 Result<LogStore::Piece> LogStore::read(const LogKey& key, std::uint64_t offset) const {

@@ -16,16 +16,18 @@ namespace paddock::coordinator {
 
 class LogStore final : public Logs {
  public:
-  // `bytes_max`: of one file; what lies beyond is dropped. `room` is not owned and outlives this.
+  // `bytes_max`: of one file; what lies beyond is dropped, and a line at its end says so. `room` is not owned and outlives this.
   LogStore(std::filesystem::path folder, std::uint64_t bytes_max, const Space& room)
       : folder_(std::move(folder)), bytes_max_(bytes_max), room_(room) {}
 
   std::uint64_t size(const LogKey& key) const override;
   Result<void> write(const LogKey& key, std::uint64_t offset, std::span<const std::byte> bytes) override;
   Result<Piece> read(const LogKey& key, std::uint64_t offset) const override;
+  Result<bool> remove_some(GraphId graph, std::size_t files_max) override;
 
  private:
   std::filesystem::path path_of(const LogKey& key) const;
+  std::string end_note() const;
 
   std::filesystem::path folder_;
   std::uint64_t bytes_max_;

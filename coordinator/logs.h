@@ -35,6 +35,9 @@ class Logs {
   // From `offset` on; nothing when it is not that long, or nothing was written yet. kUnavailable: the disk
   // refused.
   virtual Result<Piece> read(const LogKey& key, std::uint64_t offset) const = 0;
+
+  // Removes what there is of the graph, about so many files at once. True: nothing is left. kUnavailable: the disk refused.
+  virtual Result<bool> remove_some(GraphId graph, std::size_t files_max) = 0;
 };
 
 }  // namespace paddock::coordinator

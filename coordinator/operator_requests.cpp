@@ -40,7 +40,9 @@ Result<void> Requests::why(const Asker& asker, wire::Why::Reader request, Instan
   capnp::MallocMessageBuilder builder;
   auto reason = wire::begin(builder, asker.request_id).initReason();
   reason.setState(std::string(scheduler::name_of(job->state)));
-  reason.setSentence(scheduler::explain(**cluster, key, now));
+  reason.setSentence(scheduler::explain(**cluster, key, {now, from_.clock.wall()}));
+  if (const scheduler::Attempt* attempt = job->live_attempt())
+    reason.setStart(scheduler::why_started(**cluster, key, *attempt));
   answer(asker, builder);
   return {};
 }

@@ -45,6 +45,12 @@ struct CoordinatorOptions {
   Millis keep_ended = std::chrono::hours(1);
   // Jobs of ended graphs that stay in memory at most; the oldest graphs leave first, whatever their age.
   std::uint64_t ended_jobs_max = 20'000;
+  // How long a graph that has ended is in the archive, and the output of its ranks is kept; then both are removed, but
+  // nothing that it made. 0: for ever. At least as long as keep_ended.
+  Millis keep_archive{0};
+  // Jobs in the archive at most; beyond it the graphs that ended first are removed, whatever their age. 0: as many as there
+  // are.
+  std::uint64_t archive_jobs_max = 0;
   // Events after which a snapshot is taken, or twice the jobs in memory where that is more: so many are
   // replayed by a start. Less starts sooner, more writes less. At least 1.
   std::uint64_t snapshot_events = 100'000;

@@ -146,6 +146,21 @@ bool Requests::handle(const Asker& asker, wire::Message::Reader message, Instant
     case wire::Message::TENANTS_REQUEST:
       outcome = tenants(asker, now);
       break;
+    case wire::Message::SCHEDULES_REQUEST:
+      outcome = schedules(asker, to_text(message.getSchedulesRequest()));
+      break;
+    case wire::Message::STEER_SCHEDULE:
+      outcome = steer_schedule(asker, message.getSteerSchedule(), turn);
+      break;
+    case wire::Message::RESERVE:
+      outcome = reserve(asker, message.getReserve(), turn);
+      break;
+    case wire::Message::UNRESERVE:
+      outcome = unreserve(asker, to_text(message.getUnreserve()), turn);
+      break;
+    case wire::Message::RESERVATIONS_REQUEST:
+      answer_reservations(asker, "");
+      break;
     case wire::Message::SET_TENANT:
       outcome = set_tenant(asker, message.getSetTenant(), turn);
       break;
@@ -211,6 +226,8 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
                                     std::to_string(limits::kNameBytesMax) +
                                     " bytes, drawn by the client, so that sending it twice is harmless");
   }
+  if (token.find('@') != std::string::npos)
+    return fail(Code::kInvalid, "a token with @ is a scheduled run's; draw another");
   if (from_.cluster.tokens.contains(token)) {
     answer_submitted(asker, token);
     return {};
@@ -228,6 +245,7 @@ Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, 
                                      {"jobs", graph.jobs.size()},
                                      {"tenant", graph.tenant},
                                      {"by", asker.requester.grant.name}});
+  if (graph.schedule) return set_schedule(asker, *graph.schedule, std::move(submitted), turn);
   turn.events.emplace_back(std::move(submitted));
   turn.answers.emplace_back([this, asker, token] { answer_submitted(asker, token); });
   return {};
@@ -268,7 +286,9 @@ Result<void> Requests::status(const Asker& asker, wire::StatusRequest::Reader re
     scheduler::Cluster past;
     const auto cluster = find(asker, request.getGraph(), past);
     if (!cluster) return tl::unexpected(cluster.error());
-    write_status(to, **cluster, GraphId{request.getGraph()}, from_.progress, now);
+    const JobsPage page{request.getLimit(), to_text(request.getAfter()), to_text(request.getState()),
+                        to_text(request.getJob())};
+    write_status(to, **cluster, GraphId{request.getGraph()}, page, from_.progress, {now, from_.clock.wall()});
   }
   answer(asker, builder);
   return {};

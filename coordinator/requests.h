@@ -8,11 +8,14 @@
 #include "base/log.h"
 #include "coordinator/answers.h"
 #include "coordinator/archive.h"
+#include "coordinator/clock.h"
 #include "coordinator/logs.h"
 #include "coordinator/options.h"
 #include "coordinator/permissions.h"
+#include "coordinator/schedules.h"
 #include "coordinator/space.h"
 #include "coordinator/turn.h"
+#include "jobs/spec/graph_spec.h"
 #include "scheduler/cluster.h"
 #include "storage/checkpoint_index.h"
 #include "wire/transport.h"
@@ -27,6 +30,8 @@ struct Sources {
   const Logs& logs;
   const Archive& archive;
   storage::CheckpointIndex& checkpoints;
+  const Schedules& schedules;
+  const Clock& clock;
   wire::Transport& server;
   const Space& room;
   const Log& log;
@@ -60,6 +65,21 @@ class Requests {
   // came from the archive.
   Result<const scheduler::Cluster*> find(const Asker& asker, std::uint64_t graph,
                                          scheduler::Cluster& past) const;
+  // schedule_requests.cpp
+  Result<void> set_schedule(const Asker& asker, const spec::GraphSchedule& schedule,
+                            scheduler::GraphSubmitted submitted, Turn& turn);
+  Result<void> schedules(const Asker& asker, const std::string& name);
+  Result<void> steer_schedule(const Asker& asker, wire::SteerSchedule::Reader request, Turn& turn);
+  Result<void> run_schedule_now(const Asker& asker, const scheduler::Schedule& schedule,
+                                const std::string& token, Turn& turn);
+  Result<const scheduler::Schedule*> find_schedule(const Asker& asker, const std::string& name) const;
+  void answer_scheduled(const Asker& asker, const std::string& name, const std::string& token);
+
+  // reservation_requests.cpp
+  Result<void> reserve(const Asker& asker, wire::Reserve::Reader request, Turn& turn);
+  Result<void> unreserve(const Asker& asker, const std::string& name, Turn& turn);
+  void answer_reservations(const Asker& asker, const std::string& only);
+
   // operator_requests.cpp
   Result<void> why(const Asker& asker, wire::Why::Reader request, Instant now);
   Result<void> retry(const Asker& asker, wire::Retry::Reader request, Turn& turn);

@@ -10,66 +10,45 @@
 #include "scheduler/dispatch.h"
 #include "scheduler/elastic.h"
 #include "scheduler/job.h"
+#include "scheduler/submission.h"
 
 namespace paddock::scheduler {
 namespace {
 
-// A graph that takes up another again does not run what succeeded there.
-void take_as_done(Step& step, const JobKey& key, const Artifacts& artifacts, GraphId from) {
-  Job* job = find_job(step.cluster, key);
-  if (job == nullptr) return;
-  job->is_cached = true;
-  job->artifacts = artifacts;
-  finish_job(step, key, JobState::kSucceeded, "done by graph " + std::to_string(from.value));
-}
-
 void on(Step& step, const GraphSubmitted& event) {
-  Cluster& cluster = step.cluster;
-  if (cluster.tokens.contains(event.token) || !check_graph(event.name, event.jobs)) return;
-  const GraphId id{cluster.next_graph++};
-  cluster.tokens[event.token] = id;
-  Graph& graph = cluster.graphs[id];
-  graph.id = id;
-  graph.name = event.name;
-  graph.tenant = event.tenant;
-  graph.priority = event.priority;
-  graph.retry_of = event.retry_of;
-  graph.submitted = step.at.wall;
-  graph.jobs_open = event.jobs.size();
-  std::vector<Job*> jobs;  // as submitted
-  for (const JobRequest& request : event.jobs) {
-    Job& job = graph.jobs[request.name];
-    job.request = request;
-    job.index = static_cast<std::uint32_t>(jobs.size());
-    jobs.push_back(&job);
-  }
-  share_alike(graph);
-  for (Job* const job : jobs) {
-    const auto& needs = job->request.needs;
-    for (const JobName& need : std::set<JobName>(needs.begin(), needs.end())) {
-      graph.jobs.at(need).dependants.push_back(job->request.name);
-      ++job->needs_open;
-    }
-  }
-  for (const auto& [name, artifacts] : event.done)
-    take_as_done(step, JobKey{id, name}, artifacts, event.retry_of);
-  for (Job* const job : jobs) {
-    if (job->state == JobState::kWaiting && job->needs_open == 0)
-      move_job(step, graph, *job, JobState::kPreparing);
-  }
+  submit_graph(step, event);
 }
 
 void on(Step& step, const GraphCancelled& event) {
-  Graph* graph = find_graph(step.cluster, event.graph);
-  if (graph == nullptr || graph->state != GraphState::kActive || graph->cancelled) return;
-  graph->cancelled = event.reason;
-  for (auto& [name, job] : graph->jobs) {
-    if (job.state == JobState::kRunning) {
-      cancel_attempt(step, JobKey{graph->id, name}, event.reason);
-    } else {
-      finish_job(step, JobKey{graph->id, name}, JobState::kCancelled, event.reason);
-    }
-  }
+  cancel_graph(step, event.graph, event.reason);
+}
+
+void on(Step& step, const ScheduleSet& event) {
+  set_schedule(step, event);
+}
+
+void on(Step& step, const ScheduleDue& event) {
+  take_due(step, event);
+}
+
+void on(Step& step, const ScheduleSteered& event) {
+  steer_schedule(step, event);
+}
+
+void on(Step& step, const ScheduleRunAsked& event) {
+  run_schedule_now(step, event);
+}
+
+void on(Step& step, const ReservationSet& event) {
+  set_reservation(step, event);
+}
+
+void on(Step& step, const ReservationRemoved& event) {
+  remove_reservation(step, event);
+}
+
+void on(Step& step, const ReservationTurned& event) {
+  turn_reservation(step, event);
 }
 
 void on(Step& step, const JobPrepared& event) {

@@ -167,7 +167,8 @@ void suspect(Step& step, Job& job, Node* node, const std::string& reason) {
 
 }  // namespace
 
-void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nodes) {
+void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nodes,
+                   const StartReason& reason) {
   Job& job = *find_job(step.cluster, key);
   const Request& request = job.request.resources;
   PADDOCK_CHECK(nodes.size() >= request.fewest_nodes() && nodes.size() <= request.nodes &&
@@ -179,6 +180,7 @@ void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nod
   attempt.fence = Fence{step.cluster.next_fence++};
   attempt.started = step.at.wall;
   attempt.started_at = step.at.now;
+  attempt.start = reason;
   for (const NodeId& name : nodes) {
     Node& node = step.cluster.nodes.at(name);
     if (attempt.ranks.empty()) {

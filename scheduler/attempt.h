@@ -15,7 +15,8 @@
 namespace paddock::scheduler {
 
 // Starts the next attempt of a queued job on `nodes`, which can take it; rank 0 is on the first.
-void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nodes);
+void start_attempt(Step& step, const JobKey& key, const std::vector<NodeId>& nodes,
+                   const StartReason& reason = {});
 
 void end_rank(Step& step, const RankEnded& ended);
 

@@ -15,7 +15,9 @@
 #include "scheduler/event.h"
 #include "scheduler/graph.h"
 #include "scheduler/index.h"
+#include "scheduler/reservation.h"
 #include "scheduler/resources.h"
+#include "scheduler/schedule.h"
 #include "scheduler/tenant.h"
 
 namespace paddock::scheduler {
@@ -92,7 +94,9 @@ struct Cluster {
   std::map<std::pair<std::string, std::int64_t>, Instant>
       waits;                // since when nothing of a tenant's jobs of a priority has started: priority.h
   std::vector<Hold> holds;  // by whose turn comes first; as the last decision left them
-  Index index;              // made from the rest: index.h
+  std::map<std::string, Schedule> schedules{};
+  std::map<std::string, Reservation> reservations{};
+  Index index;  // made from the rest: index.h
   bool operator==(const Cluster&) const = default;
 };
 

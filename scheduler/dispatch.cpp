@@ -14,12 +14,17 @@
 #include "scheduler/preemption.h"
 #include "scheduler/priority.h"
 #include "scheduler/quota.h"
+#include "scheduler/reservation.h"
 #include "scheduler/rules_1.h"
 #include "scheduler/rules_2.h"
 #include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
 namespace {
+
+bool have_one_in_common(const Nodes& some, const Nodes& others) {
+  return std::ranges::any_of(others, [&](const NodeId& node) { return some.contains(node); });
+}
 
 // The nodes that are kept, as a decision goes: none at first, then, job by job, those that were kept before if they
 // are still good, or others. Each hold has a mark at its nodes in the index, so whether a node is closed to a job costs
@@ -46,12 +51,12 @@ class Holding {
     return closed;
   }
 
-  // The hold of the job, kept from before or new; nullptr: none is to be had.
-  Hold* keep(const JobKey& key, const Wanted& wanted) {
+  // The hold of the job, kept from before or new, without nodes of `reserved`; nullptr: none is to be had.
+  Hold* keep(const JobKey& key, const Wanted& wanted, const Nodes& reserved) {
     for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark) {
       Hold& before = cluster_.holds[mark];
       if (before.job != key || before.from < now_ || is_broken_[mark] ||
-          !is_good_still(cluster_, before, wanted))
+          !is_good_still(cluster_, before, wanted) || have_one_in_common(before.nodes, reserved))
         continue;
       has_changed_ = has_changed_ || mark != order_.size();
       order_.push_back(mark);
@@ -59,13 +64,23 @@ class Holding {
     }
     if (searches_ == kSearchesMax) return nullptr;
     ++searches_;
-    auto found = new_hold(cluster_, key, wanted, all(), now_);
+    Closed closed = all();
+    closed.others = reserved.empty() ? nullptr : &reserved;
+    auto found = new_hold(cluster_, key, wanted, closed, now_);
     if (!found) return nullptr;
     has_changed_ = true;
     fresh_.push_back(*std::move(found));
     mark_nodes(fresh_.back().nodes, kHoldsMax + fresh_.size() - 1);
     order_.push_back(kHoldsMax + fresh_.size() - 1);
     return &fresh_.back();
+  }
+
+  // By whose turn comes first; nullptr: none is such.
+  template <typename Test>
+  const Hold* first_that(const Test& is_such) {
+    for (const std::size_t mark : order_)
+      if (is_such(hold(mark))) return &hold(mark);
+    return nullptr;
   }
 
   // The newest hold is on other nodes now.
@@ -118,11 +133,13 @@ class Holding {
 // What was tried in vain in the decision before need not be tried again while the same nodes are kept for others as then, or
 // more, and of the nodes that have more free since not enough would do: each shape's Failure says so. That saves
 // time and changes nothing.
+// Where nodes are reserved for some tenants, what fails for one may do for another: then nothing is remembered.
 class Decision {
  public:
   explicit Decision(Step& step)
       : step_(step),
         cluster_(step.cluster),
+        is_reserved_(!step.cluster.reservations.empty()),
         turns_(step.cluster, step.at.now),
         holding_(step.cluster, step.at.now),
         index_(step.cluster.index),
@@ -141,7 +158,7 @@ class Decision {
       ++passed_over_;
       if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) break;
       // There is nothing else to be tried.
-      if (holding_.is_full() && tried_in_vain_ >= index_.groups.numbers_end()) break;
+      if (!is_reserved_ && holding_.is_full() && tried_in_vain_ >= index_.groups.numbers_end()) break;
     }
     if (!holding_.settle()) ++index_.decisions;
     index_.has_new_nodes = false;
@@ -162,27 +179,29 @@ class Decision {
         has_quota ? nodes_within_quota(cluster_, group.key->first, request) : request.nodes;
     if (allowed < request.fewest_nodes()) return std::nullopt;
     const Wanted wanted{request, allowed, key.graph};
+    const Nodes reserved = is_reserved_ ? reserved_for_others(cluster_, group.key->first, job.request, step_.at.wall) : Nodes();
     if (!has_failed_[group.shape] && !fails_still(group.shape)) {
-      if (const auto nodes = find(job, wanted, group.shape)) {
+      if (const auto nodes = find(job, wanted, group.shape, reserved)) {
         std::string stage = job.launch.stage_key;
-        start_attempt(step_, key, *nodes);
+        start_attempt(step_, key, *nodes, reason_of(key, job, *nodes));
         return stage;
       }
     }
-    if (!holding_.is_full()) keep_nodes(key, wanted, group.key->second);
+    if (!holding_.is_full()) keep_nodes(key, wanted, group.key->second, reserved);
     return std::nullopt;
   }
 
   void fails(std::uint32_t shape, std::uint32_t fitting, std::size_t holds) {
+    ++tried_in_vain_;
+    if (is_reserved_) return;
     index_.groups.failure(shape) = {index_.decisions, fitting, holds};
     has_failed_[shape] = true;
-    ++tried_in_vain_;
   }
 
   // As it did before, and nothing has changed that could help it.
   bool fails_still(std::uint32_t shape) {
     const Failure before = index_.groups.failure(shape);
-    if (before.decision + 1 != index_.decisions || before.holds > holding_.as_before()) return false;
+    if (is_reserved_ || before.decision + 1 != index_.decisions || before.holds > holding_.as_before()) return false;
     const Need& need = index_.groups.need(shape);
     std::uint32_t fitting = before.fitting;
     for (const std::size_t number : index_.freed) {
@@ -197,24 +216,48 @@ class Decision {
   }
 
   // Elsewhere than where it was lost before, if that is possible now.
-  std::optional<std::vector<NodeId>> find(const Job& job, const Wanted& wanted, std::uint32_t shape) {
+  std::optional<std::vector<NodeId>> find(const Job& job, const Wanted& wanted, std::uint32_t shape,
+                                          const Nodes& reserved) {
     Closed closed = holding_.closed_to(job.request.time_limit, job.request.grace);
     if (!job.suspects.empty()) {
-      closed.others = &job.suspects;
+      Nodes shunned = reserved;
+      shunned.insert(job.suspects.begin(), job.suspects.end());
+      closed.others = &shunned;
       if (auto nodes = find_nodes(cluster_, wanted, closed)) return nodes;
-      closed.others = nullptr;
     }
+    closed.others = reserved.empty() ? nullptr : &reserved;
     std::uint32_t would_do = 0;
     auto nodes = find_nodes(cluster_, wanted, closed, &would_do);
     if (!nodes) fails(shape, would_do, holding_.size());
     return nodes;
   }
 
-  void keep_nodes(const JobKey& key, const Wanted& wanted, std::int64_t priority) {
-    Hold* const hold = holding_.keep(key, wanted);
+  StartReason reason_of(const JobKey& key, const Job& job, const std::vector<NodeId>& nodes) {
+    StartReason reason = turns_.lead();
+    const auto share_nodes = [&](const Hold& hold) {
+      return std::ranges::any_of(nodes, [&](const NodeId& node) { return hold.nodes.contains(node); });
+    };
+    const Hold* own = find_hold(cluster_, key);
+    reason.were_kept = own != nullptr && share_nodes(*own);
+    reason.is_elsewhere = !job.suspects.empty() && std::ranges::none_of(nodes, [&](const NodeId& node) {
+      return job.suspects.contains(node);
+    });
+    if (holding_.size() == 0) return reason;
+    const Hold* shared = holding_.first_that(share_nodes);
+    const Hold& ahead = shared == nullptr ? *holding_.first_that([](const Hold&) { return true; }) : *shared;
+    reason.is_on_kept_nodes = shared != nullptr;
+    reason.ahead_graph = ahead.job.graph;
+    reason.ahead_index = find_job(cluster_, ahead.job)->index;
+    return reason;
+  }
+
+  void keep_nodes(const JobKey& key, const Wanted& wanted, std::int64_t priority, const Nodes& reserved) {
+    Hold* const hold = holding_.keep(key, wanted, reserved);
     if (hold == nullptr || is_clearing(cluster_, *hold, step_.at.now)) return;
     hold->looked_at = step_.at.now;
-    auto clearing = find_clearing(cluster_, priority, wanted, holding_.before_newest());
+    Closed closed = holding_.before_newest();
+    closed.others = reserved.empty() ? nullptr : &reserved;
+    auto clearing = find_clearing(cluster_, priority, wanted, closed);
     if (!clearing) return;
     holding_.move_newest(std::move(clearing->nodes));
     hold->from = kNever;
@@ -225,6 +268,7 @@ class Decision {
 
   Step& step_;
   Cluster& cluster_;
+  const bool is_reserved_;
   Turns turns_;
   Holding holding_;
   Index& index_;

@@ -6,6 +6,7 @@
 #include "scheduler/attempt.h"
 #include "scheduler/placement.h"
 #include "scheduler/quota.h"
+#include "scheduler/reservation.h"
 #include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
@@ -29,7 +30,7 @@ void grow_at_checkpoint(Step& step, const Found& found) {
   if (more == 0) return;
   Request part = request;
   part.nodes_min = 1;
-  Nodes own;
+  Nodes own = reserved_for_others(cluster, graph.tenant, found.job->request, step.at.wall);
   for (const Rank& rank : found.attempt->ranks) own.insert(rank.node);
   const auto nodes = find_nodes(cluster, Wanted{part, more, found.key.graph}, own);
   if (!nodes) return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "scheduler/graph.h"
+#include "scheduler/schedule.h"
 #include "scheduler/tenant.h"
 
 namespace paddock::scheduler {
@@ -202,11 +203,66 @@ struct GpuFaulted {
   bool operator==(const GpuFaulted&) const = default;
 };
 
+// A graph that is to be run again and again. One of that name is changed by it, if it is of the same tenant.
+struct ScheduleSet {
+  GraphSubmitted graph;
+  ScheduleRule rule;
+  bool operator==(const ScheduleSet&) const = default;
+};
+
+// Times of a schedule that have come: made by settle() in schedule.h, when the coordinator has found out which they are.
+struct ScheduleDue {
+  std::string schedule;
+  WallTime until;             // all times up to this are settled by it
+  std::vector<WallTime> run;  // oldest first
+  std::uint64_t passed_over = 0;
+  WallTime newest_passed_over{};
+  std::string why{};  // these are
+  bool operator==(const ScheduleDue&) const = default;
+};
+
+struct ScheduleSteered {
+  std::string schedule;
+  Steer what = Steer::kPause;
+  bool operator==(const ScheduleSteered&) const = default;
+};
+
+// Out of turn, because somebody asks. `token` as in GraphSubmitted.
+struct ScheduleRunAsked {
+  std::string schedule;
+  std::string token;
+  bool operator==(const ScheduleRunAsked&) const = default;
+};
+
+// An operator sets nodes aside for tenants: reservation.h. Nothing, if there are not so many, or one of that name is there.
+struct ReservationSet {
+  std::string name;
+  std::set<std::string> tenants;
+  std::uint32_t nodes = 0;  // so many; 0: all that have the labels
+  Labels labels;            // that they must have
+  WallTime begins;
+  WallTime ends;
+  bool operator==(const ReservationSet&) const = default;
+};
+
+struct ReservationRemoved {
+  std::string name;
+  bool operator==(const ReservationRemoved&) const = default;
+};
+
+// Made by due_reservations() in reservation.h: it has begun, or ended.
+struct ReservationTurned {
+  std::string name;
+  bool has_ended = false;
+  bool operator==(const ReservationTurned&) const = default;
+};
+
 using What =
     std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen, NodeLeft,
                  NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported, ArtifactRecorded,
                  CheckpointRecorded, CoordinatorStarted, JobSkipped, TimeLimitReached, GraphsArchived,
-                 NodeDrained, NodeResumed, CordonEnded, TenantSet, GpuFaulted>;
+                 NodeDrained, NodeResumed, CordonEnded, TenantSet, GpuFaulted, ScheduleSet, ScheduleDue,
+                 ScheduleSteered, ScheduleRunAsked, ReservationSet, ReservationRemoved, ReservationTurned>;
 
 struct Event {
   Moment at;

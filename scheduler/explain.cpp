@@ -9,6 +9,7 @@
 #include "scheduler/edges.h"
 #include "scheduler/placement.h"
 #include "scheduler/quota.h"
+#include "scheduler/reservation.h"
 #include "scheduler/sentence.h"
 
 namespace paddock::scheduler {
@@ -116,7 +117,26 @@ std::string explain_held(const Cluster& cluster, const Hold& hold, const Wanted&
   return text;
 }
 
-std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job& job, Instant now) {
+// It would run now, were it not for nodes that are reserved; "": that is not the reason.
+std::string explain_reserved(const Cluster& cluster, const std::string& tenant, const Job& job,
+                             const Wanted& wanted, WallTime wall) {
+  const Nodes reserved = reserved_for_others(cluster, tenant, job.request, wall);
+  if (reserved.empty() || find_nodes(cluster, wanted, reserved)) return "";
+  const auto nodes = find_nodes(cluster, wanted, {});
+  if (!nodes) return "";
+  Nodes in_the_way;
+  for (const NodeId& node : *nodes)
+    if (reserved.contains(node)) in_the_way.insert(node);
+  JobRequest brief = job.request;
+  brief.time_limit = Millis(1);
+  brief.grace = Millis(0);
+  const bool could_be_brief =
+      find_nodes(cluster, wanted, reserved_for_others(cluster, tenant, brief, wall)).has_value();
+  return "waits because " + reservations_text(cluster, in_the_way) +
+         (could_be_brief ? "; a time_limit that ends before that would let it run" : "");
+}
+
+std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job& job, Moment at) {
   if (const auto other = same_work(cluster, key, job))
     return "waits for " + shown(*other) + ", which does the same work";
   const Request& request = job.request.resources;
@@ -124,7 +144,9 @@ std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job&
   const std::string& tenant = cluster.graphs.at(key.graph).tenant;
   if (const std::string obstacle = quota_obstacle(cluster, tenant, request); !obstacle.empty())
     return "waits because " + obstacle;
-  if (const Hold* hold = find_hold(cluster, key)) return explain_held(cluster, *hold, wanted, now);
+  if (const std::string text = explain_reserved(cluster, tenant, job, wanted, at.wall); !text.empty())
+    return text;
+  if (const Hold* hold = find_hold(cluster, key)) return explain_held(cluster, *hold, wanted, at.now);
   if (!cluster.holds.empty() && find_nodes(cluster, wanted, Closed{})) {
     std::vector<std::string> holders;
     Nodes kept;
@@ -165,7 +187,7 @@ std::string explain_running(const Attempt& attempt) {
 
 }  // namespace
 
-std::string explain(const Cluster& cluster, const JobKey& key, Instant now) {
+std::string explain(const Cluster& cluster, const JobKey& key, Moment at) {
   const Job* job = find_job(cluster, key);
   if (job == nullptr) return "";
   switch (job->state) {
@@ -174,11 +196,11 @@ std::string explain(const Cluster& cluster, const JobKey& key, Instant now) {
     case JobState::kPreparing:
       return "its options are being resolved";
     case JobState::kQueued:
-      return explain_queued(cluster, key, *job, now);
+      return explain_queued(cluster, key, *job, at);
     case JobState::kRunning:
       return explain_running(job->attempts.back());
     case JobState::kBackingOff: {
-      const std::int64_t left_ms = std::max<std::int64_t>(0, (job->retry_at - now).count());
+      const std::int64_t left_ms = std::max<std::int64_t>(0, (job->retry_at - at.now).count());
       return job->reason + "; tries again in " + std::to_string((left_ms + 999) / 1'000) + " s";
     }
     case JobState::kSucceeded:

@@ -15,6 +15,15 @@ bool is_terminal(JobState state) {
          state == JobState::kSkipped;
 }
 
+std::array<std::uint32_t, kJobStates> count_states(const Graph& graph) {
+  std::array<std::uint32_t, kJobStates> counts{};
+  for (const auto& [name, job] : graph.jobs) {
+    const auto state = static_cast<std::size_t>(job.state);
+    if (state < counts.size()) ++counts[state];  // a damaged record may say anything
+  }
+  return counts;
+}
+
 std::string_view name_of(JobState state) {
   switch (state) {
     case JobState::kWaiting:

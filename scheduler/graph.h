@@ -2,6 +2,7 @@
 // in. Records only; they change in apply.cpp, job.cpp and attempt.cpp. Threads: values.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -97,6 +98,23 @@ struct Ending {
   bool operator==(const Ending&) const = default;
 };
 
+// What put it before the others that waited: nothing waited; its priority, as submitted or risen; its tenant's share; the
+// order of submission, within the tenant or between tenants that have had as much.
+enum class Lead : std::uint8_t { kUnknown, kAlone, kPriority, kRisen, kFairShare, kOrder, kOrderOfTenants };
+
+// Why an attempt started when it did and where it did: why_started() in explain.h makes a sentence of it. Numbers only:
+// every attempt has one.
+struct StartReason {
+  Lead lead = Lead::kUnknown;     // of attempts of older versions
+  bool were_kept = false;         // its nodes, for it
+  bool is_on_kept_nodes = false;  // it fills a gap on nodes that are kept for the job ahead
+  bool is_elsewhere = false;      // nodes on which it was lost before were left out
+  std::uint32_t ahead_index = 0;  // the job ahead, for which nodes are kept: its place in its graph
+  GraphId ahead_graph;            // 0: none
+  std::int64_t priority = 0;      // with what it had risen by
+  bool operator==(const StartReason&) const = default;
+};
+
 struct Attempt {
   std::uint32_t number = 0;  // from 1
   Fence fence;
@@ -108,6 +126,7 @@ struct Attempt {
   WallTime started;
   WallTime ended;  // 0: not yet
   Instant started_at{};
+  StartReason start{};
   bool operator==(const Attempt&) const = default;
 
   bool is_live() const { return outcome == Outcome::kRunning; }
@@ -154,6 +173,8 @@ struct Job {
   const Attempt* live_attempt() const { return const_cast<Job*>(this)->live_attempt(); }
 };
 
+inline constexpr std::size_t kJobStates = 9;
+
 enum class GraphState { kActive, kSucceeded, kFailed, kCancelled };
 
 struct Graph {
@@ -168,13 +189,17 @@ struct Graph {
   std::uint64_t jobs_bad = 0;   // failed, cancelled, or skipped because of a failure
   WallTime submitted;
   WallTime ended;
-  GraphId retry_of{};  // the graph that this one takes up again; 0: none
+  GraphId retry_of{};        // the graph that this one takes up again; 0: none
+  std::string schedule{};    // whose run it is: schedule.h; "": it was submitted by itself
+  WallTime scheduled_for{};  // of a run: its time
+  std::array<std::uint32_t, kJobStates> in_state{};  // how many of its jobs are, by JobState
   bool operator==(const Graph&) const = default;
 };
 
 // Jobs that ask for the same and are tried again by the same rule hold one value of each together.
 void share_alike(Graph& graph);
-
+// As its jobs are: what Graph::in_state must be.
+std::array<std::uint32_t, kJobStates> count_states(const Graph& graph);
 bool is_terminal(JobState state);
 // As users and the wire see them: "backing_off", "node_lost", …
 std::string_view name_of(JobState state);

@@ -18,6 +18,9 @@
 // 13. Nodes are kept for queued jobs that fit there once they are empty, take work, and are kept once; a class waits exactly
 // while a job of it does.
 // 14. The index is what it would be if it were made anew.
+// 15. The runs of a schedule that go are the active graphs that say so; one that waits has something to wait for.
+// 16. On a reserved node runs only what is its tenants' or is being ended; before, nothing was placed that might run into
+// it.
 #include "scheduler/invariants.h"
 
 #include <algorithm>
@@ -51,6 +54,8 @@ class Checker {
     for (const auto& [name, tenant] : cluster_.tenants)
       expect(used_[name] == tenant.used, "12: tenant ", name, " does not use what its ranks hold");
     check_holds();
+    check_schedules();
+    check_reservations();
     const Index anew = rebuilt(cluster_);
     expect(cluster_.index == anew && cluster_.index.leases == anew.leases,
            "14: the index is not what is there");
@@ -107,6 +112,39 @@ class Checker {
              " never rises");
   }
 
+  void check_reservations() {
+    for (const auto& [name, reservation] : cluster_.reservations) {
+      for (const auto& [fence, key] : cluster_.attempts) {
+        const FoundConst found = find_attempt(cluster_, fence);
+        if (found.attempt == nullptr || !found.attempt->is_live() || found.attempt->ending ||
+            reservation.tenants.contains(find_graph(cluster_, key.job.graph)->tenant) ||
+            std::ranges::none_of(found.attempt->ranks, [&](const Rank& rank) {
+              return rank.state != RankState::kEnded && reservation.nodes.contains(rank.node);
+            }))
+          continue;
+        expect(!reservation.has_begun, "16: ", key.job, " runs on a node that is reserved (", name, ")");
+        const JobRequest& job = found.job->request;
+        const std::int64_t ends = found.attempt->started.unix_ms + (job.time_limit + job.grace).count();
+        expect(found.attempt->started <= reservation.made ||
+                   (job.time_limit > Millis(0) && ends <= reservation.begins.unix_ms),
+               "16: ", key.job, " may run into reservation ", name);
+      }
+    }
+  }
+
+  void check_schedules() {
+    std::map<std::string, std::set<GraphId>> going;
+    for (const auto& [id, graph] : cluster_.graphs)
+      if (graph.state == GraphState::kActive) going[graph.schedule].insert(id);
+    for (const auto& [name, schedule] : cluster_.schedules) {
+      expect(going[name] == schedule.going, "15: ", schedule.going.size(), " runs of ", name,
+             " go, there are ", going[name].size());
+      expect(schedule.waiting.empty() || schedule.is_paused || !schedule.going.empty(), "15: a run of ", name,
+             " waits for nothing");
+      expect(schedule.going.size() < 2, "15: runs of ", name, " overlap");
+    }
+  }
+
   void check_graph_of(const Graph& graph) {
     std::uint64_t open = 0;
     std::uint64_t bad = 0;
@@ -117,6 +155,8 @@ class Checker {
     }
     expect(open == graph.jobs_open, "7: graph ", graph.id, " has ", open, " open jobs, counts ",
            graph.jobs_open);
+    expect(count_states(graph) == graph.in_state, "7: graph ", graph.id,
+           " counts the states of its jobs wrong");
     expect(bad == graph.jobs_bad, "7: graph ", graph.id, " has ", bad, " bad jobs, counts ", graph.jobs_bad);
     expect((graph.state == GraphState::kActive) == (open > 0), "7: graph ", graph.id, " is ",
            name_of(graph.state));

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "scheduler/edges.h"
 #include "scheduler/priority.h"
+#include "scheduler/schedule.h"
 
 namespace paddock::scheduler {
 namespace {
@@ -55,6 +56,7 @@ void settle_graph(Step& step, Graph& graph) {
                 : graph.cancelled   ? GraphState::kCancelled
                                     : GraphState::kFailed;
   graph.ended = step.at.wall;
+  note_run_ended(step, graph);
 }
 
 }  // namespace
@@ -77,6 +79,8 @@ void move_job(Step& step, Graph& graph, Job& job, JobState state, std::string re
   }
   if (job.state == JobState::kBackingOff) step.cluster.backoffs.erase({job.retry_at, key});
 
+  --graph.in_state[static_cast<std::size_t>(job.state)];
+  ++graph.in_state[static_cast<std::size_t>(state)];
   job.state = state;
   job.reason = std::move(reason);
   if (state == JobState::kQueued) {

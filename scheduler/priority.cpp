@@ -1,6 +1,7 @@
 #include "scheduler/priority.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "scheduler/fair_share.h"
 
@@ -56,6 +57,29 @@ std::int64_t Turns::score(const Standing& standing) const {
 void Turns::look_again(Standing& standing) const {
   standing.at = standing.groups->order.lower_bound(standing.from);
   skip_dropped(standing);
+}
+
+StartReason Turns::lead() const {
+  const Turn& first = *turns_.begin();
+  const Standing& its = standings_[first.standing];
+  StartReason reason;
+  reason.priority = -its.minus_risen;
+  const auto second = std::next(turns_.begin());
+  const bool is_risen = reason.priority > its.key->second;
+  if (second != turns_.end()) {
+    const Standing& other = standings_[second->standing];
+    if (first.score != second->score)
+      reason.lead = Lead::kFairShare;
+    else
+      reason.lead = its.key->first == other.key->first ? Lead::kOrder : Lead::kOrderOfTenants;
+  } else if (std::next(its.at) != its.groups->order.end() || its.groups->jobs.at(its.at->second).size() > 1) {
+    reason.lead = Lead::kOrder;
+  } else if (next_in_ < standings_.size()) {
+    reason.lead = is_risen ? Lead::kRisen : Lead::kPriority;
+  } else {
+    reason.lead = Lead::kAlone;
+  }
+  return reason;
 }
 
 void Turns::skip_dropped(Standing& standing) const {

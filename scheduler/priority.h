@@ -52,6 +52,8 @@ class Turns {
 
   // Whose turn it is.
   Group next();
+  // What puts the one that next() gave before the others that have not been dropped.
+  StartReason lead() const;
   // The one that next() gave has to wait, and all of it.
   void drop();
   // The first job of the one that next() gave has started, and works on `stage`.

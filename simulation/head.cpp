@@ -124,6 +124,7 @@ void Head::check_all() {
   world_.quotas.look(cluster);
   world_.rare_things.look(cluster);
   if (world_.plan.is_saturated) world_.fair_share.look(cluster, world_.plan.tenants, world_.time.now());
+  world_.each_time_once.look(cluster);
 }
 
 }  // namespace paddock::simulation

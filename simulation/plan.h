@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace paddock::simulation {
 // One stream of draws for all of a simulation: it has one thread, so their order is the seed's.
 class Dice {
  public:
-  explicit Dice(std::uint64_t seed) : draws_(seed, 0, Purpose::kSimulation) {}
+  explicit Dice(std::uint64_t seed, std::uint64_t stream = 0) : draws_(seed, stream, Purpose::kSimulation) {}
   std::uint64_t below(std::uint64_t n) { return draws_.below(n); }
   std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + below(high - low + 1); }
   Millis ms(std::uint64_t low, std::uint64_t high) {
@@ -40,6 +41,13 @@ struct TenantPlan {
   std::uint32_t weight_permille = 1'000;
   std::uint64_t cpus_max = 0;  // its quota; 0: none
   std::uint64_t gpus_max = 0;
+};
+
+// A graph that runs each minute, by a clock on the wall that goes so fast that some come and go unseen.
+struct SchedulePlan {
+  std::string missed;
+  std::string overlap;
+  std::int64_t wall_speed = 1;
 };
 
 struct Plan {
@@ -71,6 +79,7 @@ struct Plan {
   std::uint64_t hangs = 0;
   std::uint64_t deaf = 0;  // to SIGTERM
   bool is_slow = false;    // ranks take minutes, so that gangs have the time to grow
+  std::optional<SchedulePlan> schedule{};
 };
 
 // Everything that a tenant is to have is set, and taken away again, by simulation/operator.h.
@@ -138,6 +147,15 @@ inline Plan draw_plan(Dice& dice) {
   plan.deaf = rate(300);
   plan.is_slow = dice.chance(60);
   return plan;
+}
+
+// Of dice of its own, so that the histories of seeds without one are not changed by it.
+inline std::optional<SchedulePlan> draw_schedule(Dice dice) {
+  if (!dice.chance(250)) return std::nullopt;
+  const char* const missed[] = {"skip", "latest", "all"};
+  const char* const overlap[] = {"skip", "queue", "replace"};
+  return SchedulePlan{missed[dice.below(3)], overlap[dice.below(3)],
+                      static_cast<std::int64_t>(dice.between(1, 30))};
 }
 
 }  // namespace paddock::simulation

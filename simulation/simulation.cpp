@@ -9,6 +9,7 @@
 #include "simulation/head.h"
 #include "simulation/machine.h"
 #include "simulation/operator.h"
+#include "simulation/timekeeper.h"
 #include "simulation/world.h"
 
 namespace paddock::simulation {
@@ -27,6 +28,9 @@ class Simulation {
             [this] { reconnect_all(); }),
         operator_(world_, [this](Operator& from, wire::Frame frame) {
           to_coordinator(from.name(), std::move(frame));
+        }),
+        timekeeper_(world_, [this](const std::string& from, wire::Frame frame) {
+          to_coordinator(from, std::move(frame));
         }) {
     for (std::size_t i = 0; i < world_.plan.nodes.size(); ++i) {
       machines_.emplace_back(
@@ -69,6 +73,7 @@ class Simulation {
       if (!world_.plan.is_saturated && dice.chance(250))
         world_.time.after(dice.ms(0, most), [&client] { client.cancel(); });
     }
+    timekeeper_.submit();
     const Plan& plan = world_.plan;
     again_and_again(plan.crash_of_coordinator, [this] {
       if (world_.dice.chance(500)) {
@@ -119,9 +124,12 @@ class Simulation {
     head_.calm();
     operator_.calm();
     for (Machine& machine : machines_) machine.calm();
+    // Once nothing of what it sent before can still be under way.
+    world_.time.after(3 * world_.plan.lease, [this] { timekeeper_.remove(); });
   }
   bool is_over() const {
     if (!head_.is_up()) return false;
+    if (!timekeeper_.is_content()) return false;
     for (const Client& client : clients_)
       if (!client.is_content()) return false;
     for (const auto& [id, graph] : head_.cluster()->graphs)
@@ -129,7 +137,7 @@ class Simulation {
     return !world_.one_owner.is_anything_running();
   }
   void tell_what_is_open() {
-    std::string open;
+    std::string open = timekeeper_.is_content() ? "" : " " + timekeeper_.name();
     for (const Client& client : clients_)
       if (!client.is_content()) open += " client " + client.name();
     if (head_.is_up()) {
@@ -154,6 +162,7 @@ class Simulation {
     }
     for (Client& client : clients_) cut(client.name());
     cut(operator_.name());
+    cut(timekeeper_.name());
   }
   void to_coordinator(const std::string& name, wire::Frame frame) {
     const wire::Peer peer = peer_of(name);
@@ -174,6 +183,7 @@ class Simulation {
       for (Client& client : clients_)
         if (client.name() == name) client.receive(frame);
       if (operator_.name() == name) operator_.receive(frame);
+      if (timekeeper_.name() == name) timekeeper_.receive(frame);
     });
     return true;
   }
@@ -185,6 +195,7 @@ class Simulation {
   std::deque<Client> clients_;
   Head head_;
   Operator operator_;
+  Timekeeper timekeeper_;
 };
 
 }  // namespace
@@ -224,7 +235,10 @@ const std::set<std::string>& probes_to_hit() {
                                             "job skipped because its condition does not hold",
                                             "time limit reached",
                                             "nodes kept for a gang",
-                                            "all tenants had work for a while"};
+                                            "all tenants had work for a while",
+                                            "missed run made up for",
+                                            "scheduled time passed over",
+                                            "scheduled run waits for the one before"};
   return probes;
 }
 

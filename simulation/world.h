@@ -2,6 +2,7 @@
 #pragma once
 
 #include "simulation/checks/fair_share.h"
+#include "simulation/checks/each_time_once.h"
 #include "simulation/checks/nothing_lost.h"
 #include "simulation/checks/one_owner.h"
 #include "simulation/checks/quotas.h"
@@ -18,9 +19,14 @@ inline const char* const kCoordinator = "coordinator";
 
 struct World {
   World(std::uint64_t seed, std::ostream* to)
-      : dice(seed), plan(draw_plan(dice)), trace(time, to), network(time, dice, trace, plan) {}
+      : dice(seed), plan(planned(dice, seed)), trace(time, to), network(time, dice, trace, plan) {}
   World(const World&) = delete;
   World& operator=(const World&) = delete;
+  static Plan planned(Dice& dice, std::uint64_t seed) {
+    Plan plan = draw_plan(dice);
+    plan.schedule = draw_schedule(Dice(seed, 1));
+    return plan;
+  }
 
   Dice dice;
   const Plan plan;
@@ -33,6 +39,7 @@ struct World {
   Quotas quotas{trace};
   FairShare fair_share{trace};
   RareThings rare_things{trace};
+  EachTimeOnce each_time_once{trace};
   bool is_calm = false;  // phase 2: nothing fails any more
 };
 

@@ -61,6 +61,13 @@ struct Message {
     tenantsRequest @31 :Void;
     tenants @32 :List(Tenant);
     setTenant @33 :Tenant;          # name, weight and the …Max; answered by `done`
+    schedulesRequest @34 :Text;     # a schedule's name; "": all
+    schedules @35 :List(Schedule);
+    steerSchedule @36 :SteerSchedule;  # answered by `done`; runNow by `submitted`
+    reserve @37 :Reserve;           # answered by `reservations`, with that one
+    unreserve @38 :Text;            # the reservation; answered by `done`
+    reservationsRequest @39 :Void;
+    reservations @40 :List(Reservation);
   }
 }
 
@@ -76,7 +83,41 @@ struct Submit {
   noCache @3 :Bool;          # runs every job though its result is there; as `cache: false` in each
 }
 
-struct Submitted { graph @0 :UInt64; name @1 :Text; }
+struct Submitted {
+  graph @0 :UInt64;          # 0: it is scheduled, or waits for the run before
+  name @1 :Text;
+  nextRun @2 :Text;          # of a schedule: when it runs next, "2026-11-28T02:00+01:00"; "": never
+  isSchedule @3 :Bool;
+}
+
+struct Schedule {
+  name @0 :Text;
+  tenant @1 :Text;
+  cron @2 :Text;
+  tz @3 :Text;
+  missed @4 :Text;           # skip, latest, all
+  overlap @5 :Text;          # skip, queue, replace
+  deadlineMs @6 :UInt64;     # 0: none
+  paused @7 :Bool;
+  nextUnixMs @8 :Int64;      # 0: never
+  obstacle @9 :Text;         # why it does not run at all; "": it does
+  runs @10 :UInt64;          # that were started
+  passedOver @11 :UInt64;    # times that were not
+  waiting @12 :List(Int64);  # times whose runs wait for the one before
+  history @13 :List(Run);    # the newest, oldest first
+  struct Run {
+    timeUnixMs @0 :Int64;
+    graph @1 :UInt64;        # 0: it was not run
+    note @2 :Text;           # the state in which it ended; "": it goes; of one that was not run: why
+    times @3 :UInt64;        # so many in a row were not run for that reason, `time` is the newest
+  }
+}
+
+struct SteerSchedule {
+  name @0 :Text;
+  what @1 :Text;             # pause, resume, remove, runNow
+  token @2 :Text;            # of runNow: as in Submit
+}
 
 struct Planned {
   jobs @0 :List(Job);
@@ -91,7 +132,13 @@ struct Planned {
   }
 }
 
-struct StatusRequest { graph @0 :UInt64; }    # 0: all graphs, without their jobs
+struct StatusRequest {
+  graph @0 :UInt64;          # 0: all graphs, without their jobs
+  limit @1 :UInt32;          # jobs at most; 0: 1000. There may be fewer though there are more: see `next`
+  after @2 :Text;            # only jobs behind this name; as `next` said it
+  state @3 :Text;            # only jobs in this state; "": all
+  job @4 :Text;              # only this job; "": all
+}
 
 struct Status {
   graphs @0 :List(Graph);
@@ -103,7 +150,12 @@ struct Status {
     endedUnixMs @4 :Int64;   # 0: not yet
     jobs @5 :List(Job);
     tenant @6 :Text;         # who is charged
+    counts @7 :List(Count);  # of all its jobs, by state
+    next @8 :Text;           # not all jobs that were asked for are here: ask for those after this one. Then they are in
+                             # the order of their names; else in that of the submission
+    schedule @9 :Text;       # whose run it is; "": none's
   }
+  struct Count { state @0 :Text; jobs @1 :UInt32; }
   struct Job {
     name @0 :Text;
     kind @1 :Text;
@@ -128,6 +180,7 @@ struct Status {
     pids @5 :List(Int64);    # by rank; 0: not started yet
     startedUnixMs @6 :Int64;
     endedUnixMs @7 :Int64;
+    startReason @8 :Text;    # why it started when it did, and there, in one sentence; "": an older version started it
   }
 }
 
@@ -149,7 +202,11 @@ struct LogChunk {
 }
 
 struct Why { graph @0 :UInt64; job @1 :Text; }
-struct Reason { state @0 :Text; sentence @1 :Text; }
+struct Reason {
+  state @0 :Text;
+  sentence @1 :Text;
+  start @2 :Text;            # of a job that runs: startReason of its attempt
+}
 
 struct Retry {               # a graph that ended without success, taken up as a new one
   graph @0 :UInt64;
@@ -172,6 +229,25 @@ struct Tenant {
   gpus @6 :UInt64;
   memoryBytes @7 :UInt64;
   score @8 :UInt64;          # what it has and had of the cluster by its weight, parts of a million; lower goes first
+}
+
+struct Reserve {
+  name @0 :Text;
+  tenants @1 :List(Text);
+  nodes @2 :UInt32;          # so many; 0: all that have the labels
+  labels @3 :List(Label);    # that they must have
+  beginsUnixMs @4 :Int64;    # 0: now
+  durationMs @5 :UInt64;
+}
+
+struct Reservation {
+  name @0 :Text;
+  tenants @1 :List(Text);
+  nodes @2 :List(Text);
+  beginsUnixMs @3 :Int64;
+  endsUnixMs @4 :Int64;
+  begun @5 :Bool;
+  toClear @6 :List(Text);    # nodes on which others' jobs may still run when it begins; they are asked to go then
 }
 
 struct Cancel { graph @0 :UInt64; reason @1 :Text; }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/limits.h"
+#include "jobs/spec/cron.h"
 
 namespace paddock::spec {
 namespace {
@@ -145,6 +146,30 @@ OptionTable<JobSpec> make_job_table() {
                 "false: is run though its result is there already, and shares it with nobody");
 }
 
+OptionTable<GraphSchedule> make_schedule_table() {
+  return OptionTable<GraphSchedule>()
+      .required(
+          "cron", &GraphSchedule::cron,
+          "minute, hour, day of the month, month, day of the week; or @hourly, @daily, @weekly, @monthly, "
+          "@yearly")
+      .optional("tz", &GraphSchedule::tz, "time zone of these, like Europe/Berlin")
+      .optional("missed", &GraphSchedule::missed, OneOf{"skip", "latest", "all"},
+                "times that passed while no coordinator ran: none of them is made up for, the latest, or all "
+                "(the " +
+                    std::to_string(limits::kMissedRunsMax) + " latest at most)")
+      .optional(
+          "overlap", &GraphSchedule::overlap, OneOf{"skip", "queue", "replace"},
+          "where the run before still goes: the new one is not run, begins after it, or takes its place")
+      .optional("deadline", &GraphSchedule::deadline, Between{Millis(1'000), Millis(limits::kTimeLimitMax)},
+                "a run that could only begin later than this is not run")
+      .check([](const GraphSchedule& schedule, Problems& problems) {
+        if (const auto cron = parse_cron(schedule.cron); !cron)
+          problems.push_back({"cron", cron.error().message});
+        if (const auto zone = TimeZone::find(schedule.tz); !zone)
+          problems.push_back({"tz", zone.error().message});
+      });
+}
+
 // Depth-first over `needs` without recursion: a graph may be one long chain.
 enum class Mark { kNew, kOpen, kDone };
 
@@ -152,6 +177,11 @@ enum class Mark { kNew, kOpen, kDone };
 
 const OptionTable<JobSpec>& job_table() {
   static const auto table = make_job_table();
+  return table;
+}
+
+const OptionTable<GraphSchedule>& graph_schedule_table() {
+  static const auto table = make_schedule_table();
   return table;
 }
 
@@ -186,10 +216,12 @@ Result<JobSpec> job_from_json(const Json& json) {
 Json to_json(const GraphSpec& graph) {
   Json jobs = Json::array();
   for (const JobSpec& job : graph.jobs) jobs.push_back(to_json(job));
-  return Json{{"name", graph.name},
-              {"tenant", graph.tenant},
-              {"priority", graph.priority},
-              {"jobs", std::move(jobs)}};
+  Json json{{"name", graph.name},
+            {"tenant", graph.tenant},
+            {"priority", graph.priority},
+            {"jobs", std::move(jobs)}};
+  if (graph.schedule) json["schedule"] = graph_schedule_table().to_json(*graph.schedule);
+  return json;
 }
 
 Result<GraphSpec> graph_from_json(const Json& json) {
@@ -208,6 +240,14 @@ Result<GraphSpec> graph_from_json(const Json& json) {
     TRY_ASSIGN(JobSpec job, job_from_json(each), "reading graph " + graph.name);
     graph.jobs.push_back(std::move(job));
   }
+  if (!json.contains("schedule")) return graph;
+  auto schedule = graph_schedule_table().parse(json["schedule"]);
+  if (!schedule) {
+    const Problem& first = schedule.error().front();
+    return fail(Code::kCorrupt,
+                "the schedule of graph " + graph.name + ": " + first.path + ": " + first.message);
+  }
+  graph.schedule = *std::move(schedule);
   return graph;
 }
 

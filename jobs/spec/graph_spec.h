@@ -83,16 +83,29 @@ struct JobSpec {
   bool operator==(const JobSpec&) const = default;
 };
 
+// When a graph is run by itself, again and again.
+struct GraphSchedule {
+  std::string cron;                // cron.h
+  std::string tz = "UTC";          // a name of the IANA database
+  std::string missed = "latest";   // skip, latest, all: times at which no coordinator ran
+  std::string overlap = "skip";    // skip, queue, replace: when the run before still goes
+  std::optional<Millis> deadline;  // how late a run may begin; not given: as late as it likes
+  bool operator==(const GraphSchedule&) const = default;
+};
+
 struct GraphSpec {
   std::string name;
   std::string tenant = "default";
   std::int64_t priority = 0;  // more is sooner
   std::vector<JobSpec> jobs;  // as submitted
+  std::optional<GraphSchedule> schedule = {};
   bool operator==(const GraphSpec&) const = default;
 };
 
 // All keys of a job but its name; what the YAML under `jobs.NAME` may hold.
 const OptionTable<JobSpec>& job_table();
+// What may stand under `schedule`.
+const OptionTable<GraphSchedule>& graph_schedule_table();
 
 // Canonical JSON, the name included, and back. kCorrupt: not what to_json() wrote (a newer version, a damaged
 // journal).

@@ -20,6 +20,7 @@ struct Head {
   std::string tenant = GraphSpec().tenant;
   std::int64_t priority = 0;
   std::int64_t jobs = 0;  // how many; they are read one by one
+  Json schedule;  // null: none
 };
 
 Rule<std::int64_t> jobs_rule() {
@@ -45,6 +46,19 @@ Rule<std::string> name_rule() {
   return rule;
 }
 
+// Looked into by its own table: as a text it is the `cron` of it.
+Rule<Json> schedule_rule() {
+  Rule<Json> rule;
+  rule.allowed =
+      "a text like `0 2 * * *`, or a map with the keys " + enumerate(graph_schedule_table().keys());
+  rule.schema =
+      Json{{"anyOf", {{{"type", "string"}}, graph_schedule_table().json_schema(), {{"type", "null"}}}}};
+  rule.read = [](const Json& json) {
+    return json.is_object() || json.is_string() || json.is_null() ? std::optional(json) : std::nullopt;
+  };
+  return rule;
+}
+
 const OptionTable<Head>& head_table() {
   static const auto table =
       OptionTable<Head>()
@@ -52,22 +66,10 @@ const OptionTable<Head>& head_table() {
           .optional("tenant", &Head::tenant, name_rule(), "who is charged")
           .optional("priority", &Head::priority, Between{-1000, 1000},
                     "of two graphs that wait, the higher goes first")
-          .required("jobs", &Head::jobs, jobs_rule(), "the jobs by name");
+          .required("jobs", &Head::jobs, jobs_rule(), "the jobs by name")
+          .optional("schedule", &Head::schedule, schedule_rule(),
+                    "runs it again and again instead of once; a text is the `cron` of the map");
   return table;
-}
-
-// What the design promises for later and users may try now.
-const std::map<std::string, std::string> kNotYet = {
-    {"schedule", "is not supported yet, leave it out: submit the graph from cron or a timer"},
-};
-
-void say_not_yet(Problems& problems) {
-  for (Problem& problem : problems) {
-    const std::size_t dot = problem.path.rfind('.');
-    const auto later = kNotYet.find(dot == std::string::npos ? problem.path : problem.path.substr(dot + 1));
-    if (later != kNotYet.end() && problem.message.starts_with("is not known"))
-      problem.message = later->second;
-  }
 }
 
 class Checker {
@@ -76,14 +78,13 @@ class Checker {
 
   std::optional<GraphSpec> check() {
     const auto head = head_table().parse(document_.value);
-    if (!head) {
-      add("", head.error());
-      say_not_yet(problems_);
-    }
+    if (!head) add("", head.error());
     // The jobs are looked at even when the head is wrong, so that everything is told at once.
     const bool has_jobs = document_.value.is_object() && document_.value.contains("jobs");
     if (has_jobs && document_.value["jobs"].is_object()) jobs_json_ = std::move(document_.value["jobs"]);
     GraphSpec graph;
+    if (document_.value.is_object() && document_.value.contains("schedule"))
+      graph.schedule = check_schedule(document_.value["schedule"]);
     if (jobs_json_.size() <= limits::kJobsPerGraphMax) {
       ExpandedJobs expanded = expand_matrices(std::move(jobs_json_), document_.order["jobs"], problems_);
       jobs_json_ = std::move(expanded.jobs);
@@ -134,6 +135,14 @@ class Checker {
       problems_.push_back(std::move(problem));
   }
 
+  std::optional<GraphSchedule> check_schedule(const Json& given) {
+    if (!given.is_object() && !given.is_string()) return std::nullopt;  // told by the head's own table
+    auto schedule = graph_schedule_table().parse(given.is_string() ? Json{{"cron", given}} : given);
+    if (schedule) return *std::move(schedule);
+    add("schedule", schedule.error());
+    return std::nullopt;
+  }
+
   void add_cycle(const std::vector<std::string>& cycle) {
     std::string text;
     for (const std::string& job : cycle) text += (text.empty() ? "" : " → ") + job;
@@ -147,11 +156,7 @@ class Checker {
     if (!is_name(name)) add(path, "is not a name, must be " + name_allowed());
     const Json& json = jobs_json_[name];
     auto job = job_table().parse(json);
-    if (!job) {
-      Problems problems = job.error();
-      say_not_yet(problems);
-      add(path, problems);
-    }
+    if (!job) add(path, job.error());
     std::optional<Json> with;
     if (json.is_object() && json.contains("kind") && json["kind"].is_string()) with = check_kind(path, json);
     // Needs and references are looked at even when other keys are wrong.

@@ -1,6 +1,6 @@
 // jobs/spec/parse.h – YAML or JSON text to a checked GraphSpec, or every reason why not.
 // Bounds: limits::kSpecBytesMax of text, limits::kJobsPerGraphMax jobs, depth and nodes as in document.h.
-// Threads: pure functions. Errors: values; nothing of yaml-cpp or nlohmann throws outward.
+// Threads: pure functions but for the time zone of a schedule, which is looked up on this machine. Errors: values; nothing of yaml-cpp or nlohmann throws outward.
 #pragma once
 
 #include <string>

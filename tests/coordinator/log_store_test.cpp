@@ -61,7 +61,34 @@ TEST(LogStore, DropsWhatIsTooLong) {
   LogStore logs(folder.path(), 4, room(folder));
   ASSERT_TRUE(logs.write(kKey, 0, bytes_of("hello")));
   ASSERT_TRUE(logs.write(kKey, 5, bytes_of("you")));
-  EXPECT_EQ(logs.read(kKey, 0)->bytes, "hell");
+  const std::string note =
+      "\n[paddock: what follows is not kept: the coordinator keeps 4 bytes of a rank's output "
+      "(--log-bytes-max)]\n";
+  EXPECT_EQ(logs.read(kKey, 0)->bytes, "hell" + note) << "and says so, once";
+  EXPECT_EQ(logs.size(kKey), 4u) << "the worker goes on behind its own bytes";
+}
+
+TEST(LogStore, ALogThatIsJustAsLongAsMayBeHasNoNote) {
+  TemporaryFolder folder;
+  LogStore logs(folder.path(), 5, room(folder));
+  ASSERT_TRUE(logs.write(kKey, 0, bytes_of("hello")));
+  EXPECT_EQ(logs.read(kKey, 0)->bytes, "hello");
+}
+
+TEST(LogStore, TheOutputOfAGraphGoesLittleByLittleAndOthersStays) {
+  TemporaryFolder folder;
+  LogStore logs(folder.path(), 1'000, room(folder));
+  const LogKey other{JobKey{GraphId{2}, JobName{"x"}}, 1, 0};
+  ASSERT_TRUE(logs.write(other, 0, bytes_of("stays")));
+  for (int job = 0; job < 10; ++job)
+    ASSERT_TRUE(
+        logs.write({JobKey{GraphId{1}, JobName{"j" + std::to_string(job)}}, 1, 0}, 0, bytes_of("goes")));
+  int calls = 1;
+  for (auto done = logs.remove_some(GraphId{1}, 6); !*done; done = logs.remove_some(GraphId{1}, 6)) ++calls;
+  EXPECT_GT(calls, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "1"));
+  EXPECT_EQ(logs.read(other, 0)->bytes, "stays");
+  EXPECT_TRUE(*logs.remove_some(GraphId{77}, 1)) << "there never was any";
 }
 
 TEST(LogStore, ALogThatWasNeverWrittenIsEmpty) {

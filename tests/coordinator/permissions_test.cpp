@@ -16,8 +16,8 @@ Reach reach(Role role, Message::Which kind, const std::string& tenant = "") {
 }
 
 const std::vector<Message::Which> kLooking{Message::PLAN, Message::STATUS_REQUEST, Message::LOG_REQUEST,
-                                           Message::CHECKPOINTS_REQUEST};
-const std::vector<Message::Which> kChanging{Message::SUBMIT, Message::CANCEL};
+                                           Message::CHECKPOINTS_REQUEST, Message::SCHEDULES_REQUEST};
+const std::vector<Message::Which> kChanging{Message::SUBMIT, Message::CANCEL, Message::STEER_SCHEDULE};
 const std::vector<Message::Which> kOfWorkers{Message::JOIN, Message::HEARTBEAT, Message::REPORTS,
                                              Message::LEAVE};
 

@@ -175,9 +175,9 @@ TEST(Snapshot, ADamagedOneAndOneOfANewerVersionAreRefusedWithWords) {
   storage::Batch newer;
   std::string row(sizeof(std::uint32_t), '\0');
   row[0] = 1;
-  newer.put(storage::Column::kSnapshot, "newest", row + '\x02');
+  newer.put(storage::Column::kSnapshot, "newest", row + '\x03');
   ASSERT_TRUE(database->write(newer));
-  EXPECT_NE(refusal_of(*database).find("the snapshot's format is 2, this version reads up to 1"),
+  EXPECT_NE(refusal_of(*database).find("the snapshot's format is 3, this version reads up to 2"),
             std::string::npos)
       << refusal_of(*database);
   storage::Batch newest;

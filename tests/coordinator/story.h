@@ -8,7 +8,8 @@
 
 namespace paddock::coordinator {
 
-// Two nodes, three graphs: one succeeds, one is retried and cancelled, one waits; a node is lost.
+// Two nodes, three graphs: one succeeds, one is retried and cancelled, one waits; a node is lost; a schedule with a run that
+// goes and one that waits; a reservation.
 inline std::vector<scheduler::Event> story() {
   using namespace scheduler;
   std::vector<What> events;
@@ -53,6 +54,12 @@ inline std::vector<scheduler::Event> story() {
   events.emplace_back(RankEnded{Fence{4}, RankId{0}, -1, 15, "killed by signal 15", false, false});
   events.emplace_back(GraphsArchived{{GraphId{1}}});
   events.emplace_back(GraphSubmitted{"third", 0, "token-3", {request("waits", {})}});
+  const auto wall = [](std::int64_t ms) { return WallTime{1'700'000'000'000 + ms}; };
+  events.emplace_back(ScheduleSet{{"nightly", 0, "token-4", {request("runs", {})}},
+                                  {"0 2 * * *", "UTC", Missed::kAll, Overlap::kQueue, Millis(60'000)}});
+  events.emplace_back(
+      ScheduleDue{"nightly", wall(60'000), {wall(59'000), wall(59'500)}, 1, wall(58'000), "late"});
+  events.emplace_back(ReservationSet{"talk", {"vision"}, 1, {}, wall(90'000), wall(95'000)});
   events.emplace_back(CoordinatorStarted{Instant{30'000}});
   std::vector<Event> history;
   for (What& what : events) {

@@ -170,9 +170,37 @@ TEST(Parse, WrongReferencesSayWhatThereIs) {
           StartsWith("g.yaml:12: jobs.more.with.pool: `${data}` is not a reference")));
 }
 
-TEST(Parse, WhatIsPromisedForLaterIsRefusedClearly) {
-  EXPECT_THAT(only_problem_of("graph: g\nschedule: '0 2 * * *'\njobs: {a: {kind: command, command: [x]}}"),
-              StartsWith("g.yaml:2: schedule: is not supported yet"));
+TEST(Parse, AScheduleIsATextOrAMap) {
+  const std::string jobs = "\njobs: {a: {kind: command, command: [x]}}";
+  const auto text = parse_graph("graph: g\nschedule: '0 2 * * *'" + jobs, "g.yaml");
+  ASSERT_TRUE(text) << text.error().message;
+  ASSERT_TRUE(text->schedule);
+  EXPECT_EQ(text->schedule->cron, "0 2 * * *");
+  EXPECT_EQ(text->schedule->tz, "UTC");
+  const auto map = parse_graph(
+      "graph: g\nschedule: {cron: '@daily', tz: Europe/Berlin, missed: all, overlap: queue, deadline: 2h}" +
+          jobs,
+      "g.yaml");
+  ASSERT_TRUE(map) << map.error().message;
+  EXPECT_EQ(*map->schedule,
+            (GraphSchedule{"@daily", "Europe/Berlin", "all", "queue", Millis(std::chrono::hours(2))}));
+  EXPECT_EQ(*graph_from_json(to_json(*map)), *map);
+  EXPECT_FALSE(parse_graph("graph: g" + jobs, "g.yaml")->schedule);
+}
+
+TEST(Parse, AWrongScheduleSaysWhere) {
+  EXPECT_THAT(
+      problems_of("graph: g\nschedule:\n  cron: 61 * * * *\n  tz: Europe/Berln\n"
+                  "jobs: {a: {kind: command, command: [x]}}"),
+      ElementsAre("g.yaml:3: schedule.cron: the minute `61` must be from 0 to 59",
+                  HasSubstr("g.yaml:4: schedule.tz: `Europe/Berln` is no time zone of this machine; did you "
+                            "mean `Europe/Berlin`?")));
+  EXPECT_THAT(problems_of("graph: g\nschedule: {cron: '@daily', overlp: skip, missed: never}\n"
+                          "jobs: {a: {kind: command, command: [x]}}"),
+              ElementsAre(HasSubstr("schedule.missed: is \"never\", must be one of: skip, latest, all"),
+                          HasSubstr("schedule.overlp: is not known; did you mean `overlap`?")));
+  EXPECT_THAT(only_problem_of("graph: g\nschedule: 5\njobs: {a: {kind: command, command: [x]}}"),
+              StartsWith("g.yaml:2: schedule: is 5, must be a text like `0 2 * * *`"));
 }
 
 TEST(Parse, CommandAndWithBelongToTheirKinds) {

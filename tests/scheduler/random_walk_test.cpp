@@ -70,7 +70,7 @@ class Walk {
   }
 
   void step() {
-    switch (below(15)) {
+    switch (below(17)) {
       case 0:
         return submit();
       case 1:
@@ -94,6 +94,10 @@ class Walk {
         return operate();
       case 9:
         return gpu_fails();
+      case 10:
+        return schedule();
+      case 11:
+        return reserve();
       default:
         break;
     }
@@ -121,6 +125,44 @@ class Walk {
         return story_.happen(
             TenantSet{std::array{"ada", "bob"}[below(2)], 500 + below(2'000), Usage{below(3), 0, 0}});
     }
+  }
+
+  void schedule() {
+    const char* const name = std::array{"s", "t"}[below(2)];
+    const WallTime wall{1'000'000 + story_.now.ms};
+    switch (below(4)) {
+      case 0: {
+        GraphSubmitted graph{name, below(3), "set" + std::to_string(draws_.u64()), {job("p").request}, "ada"};
+        const ScheduleRule rule{"* * * * *", "UTC", Missed::kAll,
+                                std::array{Overlap::kSkip, Overlap::kQueue, Overlap::kReplace}[below(3)],
+                                Millis(chance(30) ? 10'000 : 0)};
+        return story_.happen(ScheduleSet{graph, rule});
+      }
+      case 1:
+        return story_.happen(
+            ScheduleSteered{name, std::array{Steer::kPause, Steer::kResume, Steer::kRemove}[below(3)]});
+      case 2:
+        return story_.happen(ScheduleRunAsked{name, "asked" + std::to_string(below(5))});
+      default:
+        return story_.happen(
+            ScheduleDue{name, wall, {WallTime{wall.unix_ms - 1}, wall}, below(2), wall, "late"});
+    }
+  }
+
+  void reserve() {
+    const WallTime wall{1'000'000 + story_.now.ms};
+    const auto later = [&](std::uint32_t most) { return WallTime{wall.unix_ms + below(most)}; };
+    const char* const name = std::array{"x", "y"}[below(2)];
+    if (chance(20)) return story_.happen(ReservationRemoved{name});
+    if (chance(40))
+      return story_.happen(ReservationSet{
+          name, {std::array{"ada", "bob"}[below(2)]}, below(3), {}, later(30'000), later(90'000)});
+    turn_reservations();
+  }
+  void turn_reservations() {
+    for (const ReservationTurned& turned :
+         due_reservations(story_.cluster, WallTime{1'000'000 + story_.now.ms}))
+      story_.happen(turned);
   }
 
   void say_what_is_held() {
@@ -151,6 +193,7 @@ class Walk {
       }
       if (is_quiet()) return;
       story_.pass(2s);
+      turn_reservations();
     }
   }
 

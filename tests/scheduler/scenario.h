@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.h"
 #include "scheduler/apply.h"
 #include "scheduler/explain.h"
 #include "scheduler/invariants.h"
@@ -196,7 +197,7 @@ class Scenario {
   }
   std::string state(GraphId graph) const { return std::string(name_of(cluster.graphs.at(graph).state)); }
   std::string why(GraphId graph, const char* name) const {
-    return explain(cluster, JobKey{graph, JobName{name}}, now);
+    return explain(cluster, JobKey{graph, JobName{name}}, {now, WallTime{1'000'000 + now.ms}});
   }
 
   // The effects of this kind since the last call of take().

@@ -1,0 +1,118 @@
+// What ended graphs leave behind goes by age and by number, and nothing else goes.
+#include "coordinator/retention.h"
+
+#include <gtest/gtest.h>
+
+#include "base/limits.h"
+#include "coordinator/log_store.h"
+#include "coordinator/room.h"
+#include "storage/database.h"
+#include "tests/coordinator/temporary_folder.h"
+
+namespace paddock::coordinator {
+namespace {
+
+using namespace scheduler;
+
+// Graphs 1 to 10 of three jobs, of which graph i ended after i seconds, in the archive with their output.
+class RetentionTest : public ::testing::Test {
+ protected:
+  RetentionTest() {
+    log_.quiet();
+    database_.emplace(*storage::Database::open(folder_.path() / "db"));
+    archive_.emplace(*database_);
+    room_.emplace(folder_.path(), 0, log_);
+    logs_.emplace(folder_.path() / "logs", 1'000, *room_);
+    for (std::uint64_t i = 1; i <= 10; ++i) {
+      Graph& graph = cluster_.graphs[GraphId{i}];
+      graph.id = GraphId{i};
+      graph.state = GraphState::kSucceeded;
+      graph.ended = WallTime{static_cast<std::int64_t>(i) * 1'000};
+      for (const char* job : {"a", "b", "c"}) graph.jobs[JobName{job}];
+      cluster_.tokens["t" + std::to_string(i)] = GraphId{i};
+      ids_.push_back(GraphId{i});
+      EXPECT_TRUE(logs_->write(log_of(i), 0, std::as_bytes(std::span("output"))));
+    }
+    EXPECT_TRUE(database_->write(Archive::rows_of(cluster_, ids_)));
+  }
+  static LogKey log_of(std::uint64_t graph) { return {JobKey{GraphId{graph}, JobName{"a"}}, 1, 0}; }
+  // Until nothing is left to do.
+  void look(Retention& retention, std::int64_t now_ms) {
+    for (int i = 0; i < 100; ++i) {
+      const auto more = retention.look(WallTime{now_ms});
+      ASSERT_TRUE(more) << more.error().message;
+      if (!*more && archive_->gone(1)->empty()) return;
+    }
+    FAIL() << "it never ends";
+  }
+  Retention retention() { return Retention(options_, *archive_, *logs_, log_); }
+  std::vector<std::uint64_t> left() const {
+    std::vector<std::uint64_t> ids;
+    const auto newest = archive_->newest();
+    for (const Graph& graph : *newest) ids.push_back(graph.id.value);
+    return ids;
+  }
+  bool has_output(std::uint64_t graph) const { return logs_->size(log_of(graph)) > 0; }
+
+  TemporaryFolder folder_;
+  Log log_;
+  Cluster cluster_;
+  std::vector<GraphId> ids_;
+  std::optional<storage::Database> database_;
+  std::optional<Archive> archive_;
+  std::optional<Room> room_;
+  std::optional<LogStore> logs_;
+  CoordinatorOptions options_;
+};
+
+TEST_F(RetentionTest, WithoutABoundEverythingStays) {
+  Retention keeps = retention();
+  look(keeps, 1'000'000'000);
+  EXPECT_EQ(left().size(), 10u);
+}
+
+TEST_F(RetentionTest, WhatEndedLongAgoIsGoneWithItsOutputAndItsToken) {
+  options_.keep_archive = Millis(5'000);
+  Retention keeps = retention();
+  look(keeps, 9'500);
+  EXPECT_EQ(left(), (std::vector<std::uint64_t>{5, 6, 7, 8, 9, 10}));
+  for (std::uint64_t graph = 1; graph <= 10; ++graph) EXPECT_EQ(has_output(graph), graph >= 5) << graph;
+  Cluster past;
+  EXPECT_FALSE(*archive_->find(GraphId{4}, past));
+  EXPECT_TRUE(*archive_->find(GraphId{5}, past));
+  EXPECT_FALSE(*archive_->with_token("t4"));
+  EXPECT_TRUE(*archive_->with_token("t5"));
+}
+
+TEST_F(RetentionTest, OfTooManyJobsTheGraphsThatEndedFirstGo) {
+  options_.archive_jobs_max = 12;
+  Retention keeps = retention();
+  look(keeps, 20'000);
+  EXPECT_EQ(left(), (std::vector<std::uint64_t>{7, 8, 9, 10}));
+  EXPECT_EQ(archive_->jobs(), 12u);
+}
+
+TEST_F(RetentionTest, OutputThatWasNotRemovedYetIsAfterARestart) {
+  options_.keep_archive = Millis(5'000);
+  Retention before = retention();
+  ASSERT_TRUE(before.look(WallTime{9'500}));  // the rows are gone, the output not yet
+  EXPECT_TRUE(has_output(1));
+  Retention after = retention();
+  look(after, 9'500);
+  EXPECT_FALSE(has_output(1));
+}
+
+TEST_F(RetentionTest, WhatAnOlderVersionArchivedIsFoundByItsEndAsWell) {
+  storage::Batch rows;
+  rows.erase_range(storage::Column::kArchive, "ended/", "ended0");
+  ASSERT_TRUE(database_->write(rows));
+  options_.keep_archive = Millis(5'000);
+  options_.archive_jobs_max = 9;
+  Retention keeps = retention();
+  look(keeps, 9'500);
+  EXPECT_EQ(left(), (std::vector<std::uint64_t>{8, 9, 10}));
+  EXPECT_FALSE(*archive_->with_token("t4"));
+}
+
+}  // namespace
+}  // namespace paddock::coordinator
