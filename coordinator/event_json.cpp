@@ -406,10 +406,9 @@ void read(Fields& fields, TenantSet& event) {
   fields.read("memory_bytes", event.quota.memory_bytes);
 }
 
-json write(const ScheduleSet& event) {
-  json record = write(event.graph);
-  record.update(rule_json(event.rule));
-  return record;
+void write(JsonText& record, const ScheduleSet& event) {
+  write(record, event.graph);
+  write_rule(record, event.rule);
 }
 void read(Fields& fields, ScheduleSet& event) {
   read(fields, event.graph);

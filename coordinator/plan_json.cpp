@@ -5,7 +5,6 @@
 
 namespace paddock::coordinator {
 
-using nlohmann::json;
 using namespace scheduler;
 
 namespace {
@@ -26,12 +25,12 @@ void read_name(Fields& fields, const char* key, Enum& to, const std::array<Enum,
 
 }  // namespace
 
-json rule_json(const ScheduleRule& rule) {
-  return {{"cron", rule.cron},
-          {"tz", rule.zone},
-          {"missed", name_of(rule.missed)},
-          {"overlap", name_of(rule.overlap)},
-          {"deadline_ms", rule.deadline.count()}};
+void write_rule(JsonText& record, const ScheduleRule& rule) {
+  record.field("cron", rule.cron)
+      .field("tz", rule.zone)
+      .field("missed", name_of(rule.missed))
+      .field("overlap", name_of(rule.overlap))
+      .field("deadline_ms", rule.deadline);
 }
 void read_rule(Fields& fields, ScheduleRule& rule) {
   fields.read("cron", rule.cron);
@@ -41,15 +40,13 @@ void read_rule(Fields& fields, ScheduleRule& rule) {
   fields.read("deadline_ms", rule.deadline);
 }
 
-json write(const ScheduleDue& event) {
-  json run = json::array();
-  for (const WallTime time : event.run) run.push_back(time.unix_ms);
-  return {{"schedule", event.schedule},
-          {"until_unix_ms", event.until.unix_ms},
-          {"run_unix_ms", std::move(run)},
-          {"passed_over", event.passed_over},
-          {"newest_passed_over_unix_ms", event.newest_passed_over.unix_ms},
-          {"why", event.why}};
+void write(JsonText& record, const ScheduleDue& event) {
+  record.field("schedule", event.schedule)
+      .field("until_unix_ms", event.until)
+      .field("run_unix_ms", event.run)
+      .field("passed_over", event.passed_over)
+      .field("newest_passed_over_unix_ms", event.newest_passed_over)
+      .field("why", event.why);
 }
 void read(Fields& fields, ScheduleDue& event) {
   fields.read("schedule", event.schedule);
@@ -60,29 +57,29 @@ void read(Fields& fields, ScheduleDue& event) {
   fields.read("why", event.why);
 }
 
-json write(const ScheduleSteered& event) {
-  return {{"schedule", event.schedule}, {"what", name_of(event.what)}};
+void write(JsonText& record, const ScheduleSteered& event) {
+  record.field("schedule", event.schedule).field("what", name_of(event.what));
 }
 void read(Fields& fields, ScheduleSteered& event) {
   fields.read("schedule", event.schedule);
   read_name(fields, "what", event.what, std::array{Steer::kPause, Steer::kResume, Steer::kRemove});
 }
 
-json write(const ScheduleRunAsked& event) {
-  return {{"schedule", event.schedule}, {"token", event.token}};
+void write(JsonText& record, const ScheduleRunAsked& event) {
+  record.field("schedule", event.schedule).field("token", event.token);
 }
 void read(Fields& fields, ScheduleRunAsked& event) {
   fields.read("schedule", event.schedule);
   fields.read("token", event.token);
 }
 
-json write(const ReservationSet& event) {
-  return {{"name", event.name},
-          {"tenants", event.tenants},
-          {"nodes", event.nodes},
-          {"labels", event.labels},
-          {"begins_unix_ms", event.begins.unix_ms},
-          {"ends_unix_ms", event.ends.unix_ms}};
+void write(JsonText& record, const ReservationSet& event) {
+  record.field("name", event.name)
+      .field("tenants", event.tenants)
+      .field("nodes", event.nodes)
+      .field("labels", event.labels)
+      .field("begins_unix_ms", event.begins)
+      .field("ends_unix_ms", event.ends);
 }
 void read(Fields& fields, ReservationSet& event) {
   fields.read("name", event.name);
@@ -94,15 +91,15 @@ void read(Fields& fields, ReservationSet& event) {
   fields.read("ends_unix_ms", event.ends);
 }
 
-json write(const ReservationRemoved& event) {
-  return {{"name", event.name}};
+void write(JsonText& record, const ReservationRemoved& event) {
+  record.field("name", event.name);
 }
 void read(Fields& fields, ReservationRemoved& event) {
   fields.read("name", event.name);
 }
 
-json write(const ReservationTurned& event) {
-  return {{"name", event.name}, {"ended", event.has_ended}};
+void write(JsonText& record, const ReservationTurned& event) {
+  record.field("name", event.name).field("ended", event.has_ended);
 }
 void read(Fields& fields, ReservationTurned& event) {
   fields.read("name", event.name);

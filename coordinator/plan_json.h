@@ -2,27 +2,26 @@
 // Threads: pure functions.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "coordinator/fields.h"
+#include "coordinator/json_text.h"
 #include "scheduler/event.h"
 
 namespace paddock::coordinator {
 
-nlohmann::json rule_json(const scheduler::ScheduleRule& rule);
+void write_rule(JsonText& record, const scheduler::ScheduleRule& rule);
 void read_rule(Fields& fields, scheduler::ScheduleRule& rule);
 
-nlohmann::json write(const scheduler::ScheduleDue& event);
+void write(JsonText& record, const scheduler::ScheduleDue& event);
 void read(Fields& fields, scheduler::ScheduleDue& event);
-nlohmann::json write(const scheduler::ScheduleSteered& event);
+void write(JsonText& record, const scheduler::ScheduleSteered& event);
 void read(Fields& fields, scheduler::ScheduleSteered& event);
-nlohmann::json write(const scheduler::ScheduleRunAsked& event);
+void write(JsonText& record, const scheduler::ScheduleRunAsked& event);
 void read(Fields& fields, scheduler::ScheduleRunAsked& event);
-nlohmann::json write(const scheduler::ReservationSet& event);
+void write(JsonText& record, const scheduler::ReservationSet& event);
 void read(Fields& fields, scheduler::ReservationSet& event);
-nlohmann::json write(const scheduler::ReservationRemoved& event);
+void write(JsonText& record, const scheduler::ReservationRemoved& event);
 void read(Fields& fields, scheduler::ReservationRemoved& event);
-nlohmann::json write(const scheduler::ReservationTurned& event);
+void write(JsonText& record, const scheduler::ReservationTurned& event);
 void read(Fields& fields, scheduler::ReservationTurned& event);
 
 }  // namespace paddock::coordinator

@@ -122,7 +122,7 @@ std::string explain_reserved(const Cluster& cluster, const std::string& tenant, 
                              const Wanted& wanted, WallTime wall) {
   const Nodes reserved = reserved_for_others(cluster, tenant, job.request, wall);
   if (reserved.empty() || find_nodes(cluster, wanted, reserved)) return "";
-  const auto nodes = find_nodes(cluster, wanted, {});
+  const auto nodes = find_nodes(cluster, wanted, Closed{});
   if (!nodes) return "";
   Nodes in_the_way;
   for (const NodeId& node : *nodes)

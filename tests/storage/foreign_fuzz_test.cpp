@@ -23,7 +23,8 @@ std::string fixture(const std::string& name) {
 
 std::vector<ArchiveEntry> entries_of(const std::string& archive) {
   std::vector<ArchiveEntry> entries;
-  for (const auto& [name, bytes] : *parse_zip(bytes_of(archive)))
+  const auto parsed = parse_zip(bytes_of(archive));
+  for (const auto& [name, bytes] : *parsed)
     entries.push_back(
         {std::string(name), std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())});
   return entries;
