@@ -179,7 +179,8 @@ class Decision {
         has_quota ? nodes_within_quota(cluster_, group.key->first, request) : request.nodes;
     if (allowed < request.fewest_nodes()) return std::nullopt;
     const Wanted wanted{request, allowed, key.graph};
-    const Nodes reserved = is_reserved_ ? reserved_for_others(cluster_, group.key->first, job.request, step_.at.wall) : Nodes();
+    const Nodes reserved =
+        is_reserved_ ? reserved_for_others(cluster_, group.key->first, job.request, step_.at.wall) : Nodes();
     if (!has_failed_[group.shape] && !fails_still(group.shape)) {
       if (const auto nodes = find(job, wanted, group.shape, reserved)) {
         std::string stage = job.launch.stage_key;
@@ -201,7 +202,8 @@ class Decision {
   // As it did before, and nothing has changed that could help it.
   bool fails_still(std::uint32_t shape) {
     const Failure before = index_.groups.failure(shape);
-    if (is_reserved_ || before.decision + 1 != index_.decisions || before.holds > holding_.as_before()) return false;
+    if (is_reserved_ || before.decision + 1 != index_.decisions || before.holds > holding_.as_before())
+      return false;
     const Need& need = index_.groups.need(shape);
     std::uint32_t fitting = before.fitting;
     for (const std::size_t number : index_.freed) {

@@ -215,7 +215,9 @@ Index rebuilt(const Cluster& cluster) {
   fresh.holds = cluster.holds;
   for (const auto& [name, node] : cluster.nodes) {
     index_node(fresh, node);
-    fresh.index.places.replace_parts(*fresh.index.places.find(name), parts_on(cluster, node));
+    // By its own name: a damaged snapshot may have it under another.
+    if (const auto number = fresh.index.places.find(node.name))
+      fresh.index.places.replace_parts(*number, parts_on(cluster, node));
   }
   for (const Queued& queued : cluster.queue) {
     const Job* job = find_job(cluster, {queued.graph, queued.job});

@@ -71,8 +71,8 @@ std::string why_there(const Cluster& cluster, const Job& job, const Attempt& att
   else
     text = std::to_string(nodes.size()) + " nodes with least to spare";
   if (nodes.size() < job.request.resources->nodes)
-    text +=
-        ", for a start fewer than the " + std::to_string(job.request.resources->nodes) + " that it would take";
+    text += ", for a start fewer than the " + std::to_string(job.request.resources->nodes) +
+            " that it would take";
   if (attempt.start.is_elsewhere) text += ", and not where an attempt of it was lost";
   return text;
 }

@@ -145,7 +145,7 @@ inline Plan draw_plan(Dice& dice) {
   plan.fails = rate(300);
   plan.hangs = rate(100);
   plan.deaf = rate(300);
-  plan.is_slow = dice.chance(60);
+  plan.is_slow = dice.chance(150);
   return plan;
 }
 

@@ -26,9 +26,8 @@ class Simulation {
             world_,
             [this](const wire::Peer& peer, wire::Frame frame) { return deliver(peer, std::move(frame)); },
             [this] { reconnect_all(); }),
-        operator_(world_, [this](Operator& from, wire::Frame frame) {
-          to_coordinator(from.name(), std::move(frame));
-        }),
+        operator_(world_, [this](Operator& from,
+                                 wire::Frame frame) { to_coordinator(from.name(), std::move(frame)); }),
         timekeeper_(world_, [this](const std::string& from, wire::Frame frame) {
           to_coordinator(from, std::move(frame));
         }) {
@@ -150,12 +149,10 @@ class Simulation {
     world_.trace.violated("everything ends: still open" + (open.empty() ? " ranks" : open));
   }
 
-  // Connections. Each has a number; its peer is "name#number". With a process at either end it dies: nothing comes out of
-  // it any more, but what a worker or client had sent before is under way and may still come to the coordinator.
+  // Connections. Each has a number; its peer is "name#number". With a process at either end it dies.
   wire::Peer peer_of(const std::string& name) { return name + "#" + std::to_string(connections_[name]); }
   void cut(const std::string& name) { ++connections_[name]; }
   void reconnect_all() {
-    ++lives_of_coordinator_;
     for (Machine& machine : machines_) {
       cut(machine.name());
       world_.time.after(world_.dice.ms(1, 500), [&machine] { machine.connected(); });
@@ -166,12 +163,9 @@ class Simulation {
   }
   void to_coordinator(const std::string& name, wire::Frame frame) {
     const wire::Peer peer = peer_of(name);
-    const auto send = [this, name, peer, life = lives_of_coordinator_, frame = std::move(frame)] {
-      if (life != lives_of_coordinator_) return;
-      if (peer != peer_of(name)) world_.trace.probe("message of a dead process");
-      head_.receive(peer, frame);
-    };
-    world_.network.send(name, kCoordinator, send);
+    world_.network.send(name, kCoordinator, [this, name, peer, frame = std::move(frame)] {
+      if (peer == peer_of(name)) head_.receive(peer, frame);
+    });
   }
   bool deliver(const wire::Peer& peer, wire::Frame frame) {
     const std::string name = peer.substr(0, peer.find('#'));
@@ -190,7 +184,6 @@ class Simulation {
 
   World world_;
   std::map<std::string, std::uint64_t> connections_;
-  std::uint64_t lives_of_coordinator_ = 0;
   std::deque<Machine> machines_;
   std::deque<Client> clients_;
   Head head_;
@@ -209,7 +202,6 @@ Outcome simulate(std::uint64_t seed, std::ostream* events) {
 const std::set<std::string>& probes_to_hit() {
   static const std::set<std::string> probes{"message stopped by a one-way partition",
                                             "message late",
-                                            "message of a dead process",
                                             "worker crashed under a running rank",
                                             "worker stopped for longer than a lease",
                                             "coordinator stopped for longer than a lease",

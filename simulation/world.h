@@ -1,8 +1,8 @@
 // simulation/world.h – what everybody in a simulation shares. Threads: one owner.
 #pragma once
 
-#include "simulation/checks/fair_share.h"
 #include "simulation/checks/each_time_once.h"
+#include "simulation/checks/fair_share.h"
 #include "simulation/checks/nothing_lost.h"
 #include "simulation/checks/one_owner.h"
 #include "simulation/checks/quotas.h"

@@ -20,7 +20,7 @@ struct Head {
   std::string tenant = GraphSpec().tenant;
   std::int64_t priority = 0;
   std::int64_t jobs = 0;  // how many; they are read one by one
-  Json schedule;  // null: none
+  Json schedule;          // null: none
 };
 
 Rule<std::int64_t> jobs_rule() {
