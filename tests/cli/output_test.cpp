@@ -48,10 +48,12 @@ TEST(Progress, AGraphIsATable) {
   const Json job{{"job", "pretrain"},        {"state", "running"},       {"attempt", 2},
                  {"nodes", {"a", "a", "b"}}, {"cached", false},          {"reason", ""},
                  {"started_unix_ms", 1000},  {"ended_unix_ms", nullptr}, {"progress", {{"step", 3}}}};
-  EXPECT_EQ(graph_text({{"graph", 7}, {"name", "g"}, {"state", "active"}, {"jobs", {job}}}),
-            "graph 7 g: active\n"
-            "JOB       STATE       NODES  TOOK\n"
-            "pretrain  running #2  a,b          3\n");
+  EXPECT_EQ(
+      graph_text(
+          {{"graph", 7}, {"name", "g"}, {"state", "active"}, {"counts", {{"running", 1}}}, {"jobs", {job}}}),
+      "graph 7 g: active\n"
+      "JOB       STATE       NODES  TOOK\n"
+      "pretrain  running #2  a,b          3\n");
 }
 
 }  // namespace

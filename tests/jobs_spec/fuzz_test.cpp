@@ -105,6 +105,8 @@ TEST(ParseFuzz, JsonGivesTheSameDocumentEitherWay) {
   for (Rounds rounds(20'000); rounds.next();) {
     Draws draws = rounds.draws();
     const std::string text = rounds.number() == 0 ? good : edited(good, draws, json_scraps());
+    if (text.find('\r') != std::string::npos)
+      continue;  // space in JSON; yaml-cpp takes it for a part of a text
     auto fast = read_json_document(text);
     auto slow = read_document(text, "fuzz");
     if (!fast || !slow) continue;
