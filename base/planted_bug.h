@@ -13,6 +13,7 @@ enum class PlantedBug {
   kLoseCancel,   // confirmed, and not done
   kIgnoreQuota,  // gangs are placed whatever their tenant may use
   kForgetShare,  // whoever came first gets all
+  kTrustJoins,   // a new daemon is taken for the newest, however long its join was under way
 };
 
 #ifdef PADDOCK_PLANTED_BUGS

@@ -235,6 +235,7 @@ Result<int> simulate_seeds(std::uint64_t first, std::uint64_t seeds, bool prints
                 << (outcome.violations.empty() ? ", nothing wrong\n" : "\n");
     is_good = is_good && outcome.violations.empty();
   }
+  if (seeds > 1 && is_good) std::cout << seeds << " histories from seed " << first << ": nothing wrong\n";
   return is_good ? kDone : kFailed;
 }
 

@@ -78,26 +78,32 @@ std::optional<std::string> fault_of(wire::Report::Reader report) {
   return std::nullopt;
 }
 
-// Whether that daemon of the node is no more: another has joined after it, or it has left. What the turn has brought so
-// far counts though it is not applied yet.
-bool is_over(const scheduler::Cluster& cluster, const NodeId& node, std::uint64_t incarnation,
-             const Turn& turn) {
-  const auto known = cluster.nodes.find(node);
-  std::uint64_t newest = 0;
-  if (known != cluster.nodes.end()) {
+// What the turn has brought so far counts though it is not applied yet.
+struct Standing {
+  std::uint64_t newest = 0;      // incarnation of the node; 0: none has joined
+  std::uint64_t generation = 0;  // so many have joined
+  bool is_over = false;          // the one asked for has left, or another has joined after it
+};
+
+Standing standing_of(const scheduler::Cluster& cluster, const NodeId& node, std::uint64_t incarnation,
+                     const Turn& turn) {
+  Standing standing;
+  if (const auto known = cluster.nodes.find(node); known != cluster.nodes.end()) {
     const auto& past = known->second.past_incarnations;
-    if (std::ranges::find(past, incarnation) != past.end()) return true;
-    newest = known->second.incarnation;
+    standing.is_over = std::ranges::find(past, incarnation) != past.end();
+    standing.newest = known->second.incarnation;
+    standing.generation = known->second.generation;
   }
   for (const What& what : turn.events) {
     const auto* const joined = std::get_if<scheduler::NodeJoined>(&what);
     const auto* const left = std::get_if<scheduler::NodeLeft>(&what);
-    if (left != nullptr && left->node == node && left->incarnation == incarnation) return true;
-    if (joined == nullptr || joined->node != node) continue;
-    if (newest == incarnation && joined->incarnation != incarnation) return true;
-    newest = joined->incarnation;
+    if (left != nullptr && left->node == node && left->incarnation == incarnation) standing.is_over = true;
+    if (joined == nullptr || joined->node != node || joined->incarnation == standing.newest) continue;
+    if (standing.newest == incarnation) standing.is_over = true;
+    standing.newest = joined->incarnation;
+    ++standing.generation;
   }
-  return false;
+  return standing;
 }
 
 }  // namespace
@@ -156,18 +162,32 @@ void Workers::join(const Sender& sender, wire::Join::Reader join, Instant now, T
                                                     "' is no name for a node: letters, digits and ._- only, "
                                                     "not starting with a dot"});
   }
-  if (is_over(cluster_, node, incarnation, turn)) {
+  const Standing standing = standing_of(cluster_, node, incarnation, turn);
+  if (standing.is_over) {
     log_.warn("late_join_refused", {{"node", node.value}, {"incarnation", incarnation}});
     return refuse(sender,
                   Error{Code::kConflict,
                         "a newer worker has joined as node " + node.value +
                             ": stop this one, or start it again, under another name if both shall be"});
   }
+  // A new daemon must say how many were here before it, which only one that lives now can have heard: else the first join
+  // of one that died unheard, late on its way, would be taken for newer than the one that lives.
+  const std::uint64_t follows = join.getFollows();
+  const bool is_late =
+      follows != 0 && follows != standing.generation + 1 && !is_planted(PlantedBug::kTrustJoins);
+  if (incarnation != standing.newest && is_late) {
+    turn.answers.emplace_back([this, peer, sequence = join.getSequence(), follow = standing.generation + 1] {
+      send_lease(peer, sequence, false, follow);
+    });
+    return;
+  }
   Session& session = sessions_[node];
   const std::uint64_t first = join.getFirstReport();
   const std::uint64_t acked = first > 0 ? first - 1 : 0;
   // What we acknowledged and it has not heard of yet comes again; it is not taken twice.
-  session.acked = session.incarnation == incarnation ? std::max(session.acked, acked) : acked;
+  const bool is_known = session.incarnation == incarnation;
+  session.acked = is_known ? std::max(session.acked, acked) : acked;
+  session.heard = is_known ? std::max(session.heard, join.getSequence()) : join.getSequence();
   session.incarnation = incarnation;
   session.peer = peer;
   session.key = sender.requester.grant.key;
@@ -194,6 +214,7 @@ void Workers::heartbeat(const wire::Peer& peer, wire::Heartbeat::Reader heartbea
     turn.answers.emplace_back([this, peer, sequence] { send_lease(peer, sequence, false); });
     return;
   }
+  session->heard = std::max(session->heard, sequence);
   mend_logs(*session);
   turn.events.emplace_back(
       scheduler::NodeSeen{node, incarnation, now + options_.lease + options_.lease_margin});
@@ -352,12 +373,13 @@ bool Workers::is_ready(const NodeId& node, std::uint64_t incarnation) const {
   return found != cluster_.nodes.end() && found->second.is_ready && found->second.incarnation == incarnation;
 }
 
-void Workers::send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined) {
+void Workers::send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined, std::uint64_t follow) {
   capnp::MallocMessageBuilder builder;
   auto lease = wire::begin(builder).initLease();
   lease.setSequence(sequence);
   lease.setLeaseMs(static_cast<std::uint32_t>(options_.lease.count()));
   lease.setJoined(joined);
+  lease.setFollow(follow);
   send(peer, builder);
 }
 
@@ -375,8 +397,10 @@ void Workers::carry_out(const scheduler::StartRanks& effect) {
   const auto session = sessions_.find(effect.node);
   if (session == sessions_.end()) return;
   capnp::MallocMessageBuilder builder;
-  if (write_start(wire::begin(builder), cluster_, effect.node, effect.fence))
-    send(session->second.peer, builder);
+  wire::Message::Builder message = wire::begin(builder);
+  if (!write_start(message, cluster_, effect.node, effect.fence)) return;
+  message.getStartRanks().setSequence(session->second.heard);
+  send(session->second.peer, builder);
 }
 
 void Workers::carry_out(const scheduler::EndAttempt& effect) {

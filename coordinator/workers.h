@@ -50,6 +50,7 @@ class Workers {
     std::string key;  // that it joined with; "": plain
     std::uint64_t incarnation = 0;
     std::uint64_t acked = 0;
+    std::uint64_t heard = 0;  // sequence of its newest join or heartbeat
     // Logs of which a piece could not be written: where, so that it is sent again from there.
     std::map<RankOfAttempt, std::uint64_t> broken_logs;
   };
@@ -74,7 +75,7 @@ class Workers {
   bool may_speak_for(const Sender& sender, const std::string& node);
   Session* session_of(const NodeId& node, std::uint64_t incarnation, const wire::Peer& peer);
   bool is_ready(const NodeId& node, std::uint64_t incarnation) const;
-  void send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined);
+  void send_lease(const wire::Peer& peer, std::uint64_t sequence, bool joined, std::uint64_t follow = 0);
   void reconcile(const NodeId& node, const scheduler::Held& held, Instant now);
   void refuse(const Sender& sender, const Error& error);
   void send(const wire::Peer& peer, capnp::MessageBuilder& builder);

@@ -6,19 +6,22 @@
 #include <utility>
 #include <vector>
 
+#include "scheduler/least.h"
+
 namespace paddock::scheduler {
 namespace {
 
 constexpr Instant kNow{std::numeric_limits<std::int64_t>::min()};
 
-// When the place will have room for a part of the gang, as far as time limits tell.
-Instant has_room_at(const Places& places, std::size_t number, const Request& request) {
+// When the place will have room for a part of the gang, as far as time limits tell; if that is after `at_most`, some time
+// after it.
+Instant has_room_at(const Places& places, std::size_t number, const Request& request, Instant at_most) {
   const PlaceDetails& details = places.details(number);
   Room room = wanted_part(request, details, places[number].free);
   if (room.holds(request)) return kNow;
   for (const Part& part : details.parts) {
     add_part(request, details, part, room);
-    if (room.holds(request)) return part.ends_at;
+    if (part.ends_at > at_most || room.holds(request)) return part.ends_at;
   }
   return details.parts.empty() ? kNever : details.parts.back().ends_at;  // it does when all have gone
 }
@@ -33,21 +36,24 @@ std::optional<Choice> soonest(const Cluster& cluster, const Wanted& wanted, cons
   const Request& request = wanted.request;
   // Of those that have room at the same time, or nobody knows when, those that lack least.
   using Turn = std::tuple<Instant, std::int64_t, std::int64_t, std::size_t>;
-  std::vector<Turn> turns;
+  const auto turn_of = [&](std::size_t number, Instant at) {
+    const Room& free = places[number].free;
+    return Turn(at, -static_cast<std::int64_t>(free.gpus), -static_cast<std::int64_t>(free.cpus), number);
+  };
+  Least<Turn> turns(std::max(1u, request.fewest_nodes()));
   for (std::size_t number = 0; number < places.size(); ++number) {
-    if (!places[number].takes_work || !wanted_when_empty(request, places.details(number)).holds(request) ||
+    // Most places need no closer look: even their first part ends too late.
+    const Instant at_least = places[number].free.holds(request) ? kNow : places.outlook(number).first_end;
+    if (!places[number].takes_work || !turns.would_take(turn_of(number, at_least)) ||
+        !wanted_when_empty(request, places.details(number)).holds(request) ||
         !is_open(cluster, number, wanted, closed))
       continue;
-    turns.emplace_back(has_room_at(places, number, request),
-                       -static_cast<std::int64_t>(places[number].free.gpus),
-                       -static_cast<std::int64_t>(places[number].free.cpus), number);
+    const Instant at_most = turns.is_full() ? std::get<Instant>(turns.last()) : kNever;
+    turns.add(turn_of(number, has_room_at(places, number, request, at_most)));
   }
-  const std::size_t needed = std::max(1u, request.fewest_nodes());
-  if (turns.size() < needed) return std::nullopt;
-  std::ranges::nth_element(turns, turns.begin() + static_cast<std::ptrdiff_t>(needed - 1));
-  Choice choice{{}, std::get<Instant>(turns[needed - 1])};
-  for (std::size_t i = 0; i < needed; ++i)
-    choice.nodes.insert(places.details(std::get<std::size_t>(turns[i])).name);
+  if (!turns.is_full()) return std::nullopt;
+  Choice choice{{}, std::get<Instant>(turns.last())};
+  for (const Turn& turn : turns.all()) choice.nodes.insert(places.details(std::get<std::size_t>(turn)).name);
   return choice;
 }
 

@@ -94,6 +94,7 @@ std::size_t Places::insert(const NodeId& name) {
   const auto number = static_cast<std::size_t>(at - details_.begin());
   details_.insert(at, PlaceDetails{})->name = name;
   places_.insert(places_.begin() + static_cast<std::ptrdiff_t>(number), Place{})->rack = take_rack("");
+  outlooks_.insert(outlooks_.begin() + static_cast<std::ptrdiff_t>(number), Outlook{});
   most_.resize((places_.size() + kPerBlock - 1) / kPerBlock);
   for (std::size_t block = number / kPerBlock; block < most_.size(); ++block) refresh_block(block);
   return number;
@@ -143,6 +144,15 @@ void Places::refresh_block(std::size_t block) {
   most_[block] = most;
 }
 
+void Places::refresh_outlook(std::size_t number) {
+  Outlook outlook;
+  for (const Part& part : details_[number].parts) {
+    outlook.first_end = std::min(outlook.first_end, part.ends_at);
+    outlook.least_loss = std::min(outlook.least_loss, loss_of(part));
+  }
+  outlooks_[number] = outlook;
+}
+
 std::uint32_t Places::take_rack(const std::string& name) {
   auto at = std::ranges::lower_bound(racks_, name, {}, &std::pair<std::string, std::uint64_t>::first);
   const auto number = static_cast<std::uint32_t>(at - racks_.begin());
@@ -173,15 +183,18 @@ void Places::put_part(std::size_t number, const Part& part) {
     return std::tie(a.ends_at, a.fence) < std::tie(b.ends_at, b.fence);
   };
   parts.insert(std::ranges::upper_bound(parts, part, sooner), part);
+  refresh_outlook(number);
 }
 
 void Places::replace_parts(std::size_t number, std::vector<Part> parts) {
   details_[number].parts.clear();
+  refresh_outlook(number);
   for (const Part& part : parts) put_part(number, part);
 }
 
 void Places::drop_part(std::size_t number, Fence fence) {
   std::erase_if(details_[number].parts, [&](const Part& part) { return part.fence == fence; });
+  refresh_outlook(number);
 }
 
 void Places::shrink_part(std::size_t number, Fence fence, const Room& by) {

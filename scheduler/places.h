@@ -33,6 +33,14 @@ struct Part {
   bool operator==(const Part&) const = default;
 };
 
+// Who makes room first: lower priority, then the newest, which has least to lose.
+using Loss = std::pair<std::int64_t, std::int64_t>;  // priority, minus fence
+inline constexpr Loss kNoLoss{std::numeric_limits<std::int64_t>::min(), 0};
+inline constexpr Loss kMostLoss{kNotPreemptible, 0};
+inline Loss loss_of(const Part& part) {
+  return {part.priority, -static_cast<std::int64_t>(part.fence.value)};
+}
+
 // GPUs of a node that are alike.
 struct GpuKind {
   std::string model;
@@ -63,6 +71,13 @@ struct PlaceDetails {
   bool operator==(const PlaceDetails&) const = default;
 };
 
+// Of the parts of a place, what a search asks first: whether it is worth looking at them.
+struct Outlook {
+  Instant first_end = kNever;  // of the part that ends soonest
+  Loss least_loss = kMostLoss;
+  bool operator==(const Outlook&) const = default;
+};
+
 struct Node;
 
 class Places {
@@ -72,6 +87,7 @@ class Places {
   std::size_t size() const { return places_.size(); }
   const Place& operator[](std::size_t number) const { return places_[number]; }
   const PlaceDetails& details(std::size_t number) const { return details_[number]; }
+  const Outlook& outlook(std::size_t number) const { return outlooks_[number]; }
   const std::vector<std::pair<std::string, std::uint64_t>>& racks() const { return racks_; }
   // Nothing if no node of that name ever joined.
   std::optional<std::size_t> find(const NodeId& name) const;
@@ -99,12 +115,14 @@ class Places {
  private:
   std::size_t insert(const NodeId& name);
   void refresh_block(std::size_t block);
+  void refresh_outlook(std::size_t number);
   std::uint32_t take_rack(const std::string& name);
   void give_rack(std::uint32_t number);
   void renumber_racks(std::uint32_t from, std::int32_t by);
 
   std::vector<Place> places_;
   std::vector<PlaceDetails> details_;                         // of the same numbers
+  std::vector<Outlook> outlooks_;                             // likewise
   std::vector<Room> most_;                                    // by block, of places that take work
   std::vector<std::pair<std::string, std::uint64_t>> racks_;  // by name; how many nodes stand in each
 };

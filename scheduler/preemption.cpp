@@ -1,26 +1,18 @@
 #include "scheduler/preemption.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <tuple>
 #include <utility>
 #include <vector>
+
+#include "scheduler/least.h"
 
 namespace paddock::scheduler {
 namespace {
 
 // Where it did not help it is not tried again at every decision.
 constexpr Millis kTryAgainAfter = std::chrono::seconds(10);
-
-// Lower priority goes first, then the newest: it has least to lose.
-using Loss = std::pair<std::int64_t, std::int64_t>;  // priority, minus fence
-
-Loss loss_of(const Part& part) {
-  return {part.priority, -static_cast<std::int64_t>(part.fence.value)};
-}
-
-constexpr Loss kNoLoss{std::numeric_limits<std::int64_t>::min(), 0};
 
 // One node, and who has to go from it at most.
 struct Site {
@@ -47,16 +39,6 @@ bool find_leaving(const Places& places, std::size_t number, const Request& reque
     return true;
   }
   return false;
-}
-
-bool may_clear(const Cluster& cluster, std::size_t number, std::int64_t priority, const Wanted& wanted,
-               const Closed& closed) {
-  const Places& places = cluster.index.places;
-  if (!places[number].takes_work) return false;
-  const PlaceDetails& details = places.details(number);
-  return (places[number].free.holds(wanted.request) ||
-          std::ranges::any_of(details.parts, [&](const Part& part) { return part.priority < priority; })) &&
-         is_open(cluster, number, wanted, closed);
 }
 
 // Whoever need not go stays, those with most to lose first.
@@ -110,20 +92,22 @@ std::optional<Clearing> find_clearing(const Cluster& cluster, std::int64_t prior
   const auto& preemptible = cluster.index.preemptible;
   if (preemptible.empty() || preemptible.begin()->first >= priority) return std::nullopt;
   const Places& places = cluster.index.places;
-  std::vector<Site> sites;
+  Least<Site> sites(std::max(1u, wanted.request.fewest_nodes()));
   std::vector<const Part*> parts;
   for (std::size_t number = 0; number < places.size(); ++number) {
-    if (!may_clear(cluster, number, priority, wanted, closed)) continue;
+    // Most places need no closer look: nobody there may be asked to go, or those who would go from elsewhere lose less.
+    const bool may_have_room = places[number].free.holds(wanted.request);
+    const Loss least = may_have_room ? kNoLoss : places.outlook(number).least_loss;
+    if (!places[number].takes_work || least.first >= priority || !sites.would_take({least, number}) ||
+        !is_open(cluster, number, wanted, closed))
+      continue;
     if (find_leaving(places, number, wanted.request, priority, parts))
-      sites.push_back({parts.empty() ? kNoLoss : loss_of(*parts.back()), number});
+      sites.add({parts.empty() ? kNoLoss : loss_of(*parts.back()), number});
   }
-  const std::size_t needed = std::max(1u, wanted.request.fewest_nodes());
-  if (sites.size() < needed) return std::nullopt;
-  std::ranges::nth_element(sites, sites.begin() + static_cast<std::ptrdiff_t>(needed - 1));
-  sites.resize(needed);
+  if (!sites.is_full()) return std::nullopt;
   Clearing clearing;
-  for (const Site& site : sites) clearing.nodes.insert(places.details(site.number).name);
-  clearing.victims = needed_victims(places, sites, wanted.request, priority);
+  for (const Site& site : sites.all()) clearing.nodes.insert(places.details(site.number).name);
+  clearing.victims = needed_victims(places, sites.all(), wanted.request, priority);
   return clearing;
 }
 

@@ -247,6 +247,7 @@ void Machine::guards_look(std::uint64_t incarnation) {
 }
 
 void Machine::carry_out(const worker::RefuseStart& effect) {
+  if (effect.reason.ends_with("for too long")) world_.trace.probe("order to start came too late");
   world_.trace.note(name() + " refuses " + std::to_string(effect.fence.value) + ": " + effect.reason);
 }
 

@@ -149,10 +149,12 @@ class Simulation {
     world_.trace.violated("everything ends: still open" + (open.empty() ? " ranks" : open));
   }
 
-  // Connections. Each has a number; its peer is "name#number". With a process at either end it dies.
+  // Connections. Each has a number; its peer is "name#number". With a process at either end it dies: nothing comes to
+  // that process any more, but what it had sent may still arrive, also after what its successor sends.
   wire::Peer peer_of(const std::string& name) { return name + "#" + std::to_string(connections_[name]); }
   void cut(const std::string& name) { ++connections_[name]; }
   void reconnect_all() {
+    ++coordinators_;
     for (Machine& machine : machines_) {
       cut(machine.name());
       world_.time.after(world_.dice.ms(1, 500), [&machine] { machine.connected(); });
@@ -163,8 +165,8 @@ class Simulation {
   }
   void to_coordinator(const std::string& name, wire::Frame frame) {
     const wire::Peer peer = peer_of(name);
-    world_.network.send(name, kCoordinator, [this, name, peer, frame = std::move(frame)] {
-      if (peer == peer_of(name)) head_.receive(peer, frame);
+    world_.network.send(name, kCoordinator, [this, peer, to = coordinators_, frame = std::move(frame)] {
+      if (to == coordinators_) head_.receive(peer, frame);
     });
   }
   bool deliver(const wire::Peer& peer, wire::Frame frame) {
@@ -184,6 +186,7 @@ class Simulation {
 
   World world_;
   std::map<std::string, std::uint64_t> connections_;
+  std::uint64_t coordinators_ = 0;  // so many have begun to listen
   std::deque<Machine> machines_;
   std::deque<Client> clients_;
   Head head_;
@@ -208,6 +211,7 @@ const std::set<std::string>& probes_to_hit() {
                                             "coordinator crashed",
                                             "coordinator died in a write",
                                             "lease lapsed at the worker",
+                                            "order to start came too late",
                                             "guard killed a rank",
                                             "rank hangs",
                                             "rank does not hear SIGTERM",

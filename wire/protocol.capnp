@@ -299,6 +299,7 @@ struct Join {
   sequence @9 :UInt64;       # as in Heartbeat: echoed by `lease`
   logs @10 :List(HeldRank);  # ranks, also ended ones, whose output it still has to send
   labels @11 :List(Label);   # what its operator says about the node: rack=r1
+  follows @12 :UInt64;       # the last Lease.follow that it heard, 1 at first; 0: the worker is older than this field
 }
 struct Heartbeat {
   node @0 :Text;
@@ -320,6 +321,7 @@ struct Lease {
   sequence @0 :UInt64;       # of the join or heartbeat that it answers
   leaseMs @1 :UInt32;        # from the moment the heartbeat was sent, by the worker's own monotonic clock
   joined @2 :Bool;           # false: the coordinator does not know this incarnation, join again
+  follow @3 :UInt64;         # if not 0: what the join must say that a new incarnation is taken by
 }
 
 struct StartRanks {
@@ -346,6 +348,8 @@ struct StartRanks {
   environment @14 :List(Variable);
   struct Variable { name @0 :Text; value @1 :Text; }
   tenant @15 :Text;          # whose job it is: a worker that is root runs it as that tenant's user
+  sequence @16 :UInt64;      # of the newest join or heartbeat that was heard of the worker before. The order is good for as
+                             # long as the lease that it was answered with: later, the attempt may run elsewhere
 }
 
 struct EndAttempt {

@@ -46,15 +46,16 @@ void Agent::on(const Connected&, Instant now, Effects&) {
 }
 
 void Agent::on(const LeaseReceived& event, Instant now, Effects& effects) {
-  const auto asked = asked_.find(event.sequence);
-  const std::optional<Instant> sent = asked == asked_.end() ? std::nullopt : std::optional(asked->second);
-  asked_.erase(asked_.begin(), asked_.upper_bound(event.sequence));
+  const std::optional<Instant> sent = sent_at(event.sequence);
   const bool answers_last_join = event.sequence >= join_sequence_;
   if (!event.joined) {
     // What was asked before the last join is answered by it. An answer to the join itself must not turn into
-    // a race.
-    if (answers_last_join && event.sequence > join_sequence_) next_ask_ = now;
-    if (answers_last_join) joined_ = false;
+    // a race, unless it tells what the next one has to say.
+    if (!answers_last_join) return;
+    const bool must_say_else = event.follow != 0 && event.follow != follows_;
+    if (event.sequence > join_sequence_ || must_say_else) next_ask_ = now;
+    if (must_say_else) follows_ = event.follow;
+    joined_ = false;
     return;
   }
   if (event.lease <= Millis(0)) return;
@@ -90,9 +91,18 @@ void Agent::on(const ReportsAcknowledged& event, Instant now, Effects& effects) 
   send_reports(now, effects);
 }
 
-std::optional<std::string> Agent::refusal_of(const StartOrder& order) const {
+std::optional<Instant> Agent::sent_at(std::uint64_t sequence) const {
+  const auto asked = asked_.find(sequence);
+  return asked == asked_.end() ? std::nullopt : std::optional(asked->second);
+}
+
+std::optional<std::string> Agent::refusal_of(const StartOrder& order, Instant now) const {
   if (is_stopping_) return "the worker is stopping";
   if (!has_lease_) return "there is no lease";
+  if (order.asked != 0) {
+    const std::optional<Instant> asked = sent_at(order.asked);
+    if (!asked || *asked + lease_ * 7 / 8 <= now) return "the order has been under way for too long";
+  }
   if (order.ranks.size() > limits::kRanksPerAttemptMax) return "too many ranks";
   const auto known = attempts_.find(order.fence);
   if (known != attempts_.end()) {
@@ -107,7 +117,7 @@ std::optional<std::string> Agent::refusal_of(const StartOrder& order) const {
 
 void Agent::on(const StartAsked& event, Instant now, Effects& effects) {
   const StartOrder& order = *event.order;
-  if (auto reason = refusal_of(order)) {
+  if (auto reason = refusal_of(order, now)) {
     effects.push_back(RefuseStart{order.fence, std::move(*reason)});
     return;
   }
@@ -325,7 +335,8 @@ void Agent::keep_asking(Instant now, Effects& effects) {
     next_ask_ = now + lease_ / 4;
   } else {
     join_sequence_ = sequence_;
-    effects.push_back(SendJoin{sequence_, held(), reports_.empty() ? next_report_ : reports_.front().number});
+    const std::uint64_t first_report = reports_.empty() ? next_report_ : reports_.front().number;
+    effects.push_back(SendJoin{sequence_, held(), first_report, follows_});
     next_ask_ = now + kJoinEvery;
   }
 }

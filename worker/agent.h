@@ -4,7 +4,8 @@
 //
 // Promises: 1. Ranks run only under a lease, and are killed before it ends if it cannot be renewed. A lease
 // counts from the moment the heartbeat that it answers was sent. 2. A (fence, rank) is started at most once,
-// however often it is asked for; a fence older than a newer one of its job is refused. 3. Reports are kept
+// however often it is asked for; a fence older than a newer one of its job is refused, and so is an order that has been
+// under way for longer than a lease: by then its attempt may be over. 3. Reports are kept
 // and sent again until they are acknowledged, in order. Nothing that a rank has brought about is ever given up: when
 // limits::kReportsUnackedMax wait, checkpoints that a newer one of their attempt follows go, and after that
 // takes_sayings() turns false, so that ranks wait which say still more. Of progress the newest is kept. 4. SIGTERM
@@ -33,6 +34,8 @@ struct StartOrder {
   JobKey job;
   std::uint32_t attempt = 1;
   Fence fence;
+  std::uint64_t asked =
+      0;  // sequence of the join or heartbeat that was the newest when it was decided; 0: not told
   std::string kind;
   std::vector<std::string> command;
   std::string spec;
@@ -59,6 +62,7 @@ struct LeaseReceived {
   std::uint64_t sequence = 0;
   Millis lease{};
   bool joined = false;
+  std::uint64_t follow = 0;  // if not 0: what the next join has to say
 };
 struct ReportsAcknowledged {
   std::uint64_t up_to = 0;
@@ -105,6 +109,7 @@ struct SendJoin {
   std::uint64_t sequence = 0;
   std::vector<RankKey> held;
   std::uint64_t first_report = 0;
+  std::uint64_t follows = 1;
 };
 struct SendHeartbeat {
   std::uint64_t sequence = 0;
@@ -200,7 +205,8 @@ class Agent {
   void keep_deadlines(Instant now, Effects& effects);
   void keep_asking(Instant now, Effects& effects);
   void keep_stopping(Instant now, Effects& effects);
-  std::optional<std::string> refusal_of(const StartOrder& order) const;
+  std::optional<std::string> refusal_of(const StartOrder& order, Instant now) const;
+  std::optional<Instant> sent_at(std::uint64_t sequence) const;
   void end_attempt(Fence fence, Attempt& attempt, const Ending& ending, Instant now, Effects& effects);
   Rank* find(const RankKey& key);
   void report(const RankKey& key, Finding finding, Instant now, Effects& effects);
@@ -225,7 +231,8 @@ class Agent {
   Instant next_ask_;
   std::uint64_t sequence_ = 0;              // of the last join or heartbeat
   std::uint64_t join_sequence_ = 0;         // of the last join
-  std::map<std::uint64_t, Instant> asked_;  // when each unanswered one was sent
+  std::uint64_t follows_ = 1;               // shows the coordinator that we live: it has told us
+  std::map<std::uint64_t, Instant> asked_;  // when each of the newest was sent
 
   std::deque<Report> reports_;  // kept, by rising number
   std::size_t report_bytes_ = 0;

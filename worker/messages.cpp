@@ -21,6 +21,7 @@ std::shared_ptr<const StartOrder> to_order(wire::StartRanks::Reader start) {
   order->job = JobKey{GraphId(start.getGraph()), JobName(text_of(start.getJob()))};
   order->attempt = start.getAttempt();
   order->fence = Fence(start.getFence());
+  order->asked = start.getSequence();
   order->kind = text_of(start.getKind());
   order->command = texts_of(start.getCommand());
   order->spec = text_of(start.getSpec());
@@ -91,7 +92,8 @@ Result<Event> to_event(wire::Message::Reader message) {
   switch (message.which()) {
     case wire::Message::LEASE: {
       const auto lease = message.getLease();
-      return LeaseReceived{lease.getSequence(), Millis(lease.getLeaseMs()), lease.getJoined()};
+      return LeaseReceived{lease.getSequence(), Millis(lease.getLeaseMs()), lease.getJoined(),
+                           lease.getFollow()};
     }
     case wire::Message::ACKNOWLEDGED:
       return ReportsAcknowledged{message.getAcknowledged()};
@@ -144,6 +146,7 @@ void write(capnp::MessageBuilder& builder, const Identity& identity, const SendJ
   write_held(to.initLogs(static_cast<unsigned>(logs.size())), logs);
   to.setFirstReport(join.first_report);
   to.setSequence(join.sequence);
+  to.setFollows(join.follows);
 }
 
 void write(capnp::MessageBuilder& builder, const Identity& identity, const SendHeartbeat& heartbeat) {

@@ -172,6 +172,43 @@ TEST(CoordinatorProcess, AJoinOfAWorkerThatIsOverTakesNothingFromTheOneAfterIt) 
   EXPECT_EQ(job.getAttempts().size(), 1u);
 }
 
+TEST(CoordinatorProcess, TheFirstJoinOfADaemonThatDiedUnheardDoesNotTakeTheNodeFromTheOneThatLives) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestWorker living(coordinator.endpoint(), "a", 2);
+  living.set_follows(1);
+  living.join();
+  EXPECT_TRUE(living.expect(wire::Message::LEASE).message().getLease().getJoined());
+  TestWorker dead(coordinator.endpoint(), "a", 1);
+  dead.set_follows(1);
+  dead.join();
+  const wire::Envelope answer = dead.expect(wire::Message::LEASE);
+  EXPECT_FALSE(answer.message().getLease().getJoined());
+  EXPECT_EQ(answer.message().getLease().getFollow(), 2u);
+  living.heartbeat();
+  EXPECT_TRUE(living.expect(wire::Message::LEASE).message().getLease().getJoined());
+  // One that lives hears the answer, and takes its turn; also after a restart of the coordinator.
+  coordinator.kill();
+  coordinator.start();
+  TestWorker next(coordinator.endpoint(), "a", 3);
+  next.set_follows(2);
+  next.join();
+  EXPECT_TRUE(next.expect(wire::Message::LEASE).message().getLease().getJoined());
+}
+
+TEST(CoordinatorProcess, AnOrderToStartSaysWhichHeartbeatWasTheNewest) {
+  CoordinatorProcess coordinator;
+  coordinator.start();
+  TestClient client(coordinator.endpoint());
+  TestWorker worker(coordinator.endpoint(), "a");
+  worker.join();  // its sequence is 1
+  worker.expect(wire::Message::LEASE);
+  worker.heartbeat();
+  worker.expect(wire::Message::LEASE);
+  EXPECT_TRUE(client.submit(kHello, "token"));
+  EXPECT_EQ(worker.expect(wire::Message::START_RANKS).message().getStartRanks().getSequence(), 2u);
+}
+
 TEST(CoordinatorProcess, ARunThatNobodyAskedForIsEnded) {
   CoordinatorProcess coordinator;
   coordinator.start();

@@ -93,8 +93,11 @@ class TestWorker {
     }
     join.setFirstReport(first_report_);
     join.setSequence(++sequence_);
+    join.setFollows(follows_);
     send(builder);
   }
+  // As a worker of today, which has heard that; without it, as one from before there was such a thing.
+  void set_follows(std::uint64_t follows) { follows_ = follows; }
   void heartbeat(const HeldRanks& held = {}) {
     capnp::MallocMessageBuilder builder;
     auto heartbeat = wire::begin(builder).initHeartbeat();
@@ -147,6 +150,7 @@ class TestWorker {
   wire::Client client_;
   std::string node_;
   std::uint64_t incarnation_;
+  std::uint64_t follows_ = 0;
   std::uint64_t sequence_ = 0;
   std::uint64_t first_report_ = 1;
 };

@@ -39,7 +39,8 @@ INSTANTIATE_TEST_SUITE_P(Bugs, Planted,
                                          Case{PlantedBug::kGrantTwice, "GrantTwice", "is held twice"},
                                          Case{PlantedBug::kLoseCancel, "LoseCancel", "nothing lost"},
                                          Case{PlantedBug::kIgnoreQuota, "IgnoreQuota", "quotas"},
-                                         Case{PlantedBug::kForgetShare, "ForgetShare", "fair share"}),
+                                         Case{PlantedBug::kForgetShare, "ForgetShare", "fair share"},
+                                         Case{PlantedBug::kTrustJoins, "TrustJoins", "refuses a worker"}),
                          [](const auto& bug) { return bug.param.name; });
 
 }  // namespace

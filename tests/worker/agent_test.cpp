@@ -154,6 +154,42 @@ TEST(Agent, ALapseIsSeenBeforeARenewalThatWaitedTooLong) {
   EXPECT_EQ(worker.take<KillRank>().size(), 1u);
 }
 
+// It was decided under a lease that is over: the attempt may be, too, and run elsewhere.
+TEST(Agent, AnOrderToStartThatWasUnderWayForLongerThanALeaseIsRefused) {
+  Scenario worker;
+  worker.joins();
+  StartOrder late = *order(7);
+  worker.until(worker.agent.next_wake());
+  const auto beat = worker.take<SendHeartbeat>().back().sequence;
+  late.asked = beat;
+  const Instant sent = worker.now;
+  worker.happens(LeaseReceived{beat, Scenario::kLease, true});
+  for (worker.until(worker.agent.next_wake()); worker.now < sent + Scenario::kLease;
+       worker.until(worker.agent.next_wake()))
+    worker.happens(LeaseReceived{worker.take<SendHeartbeat>().back().sequence, Scenario::kLease, true});
+  EXPECT_TRUE(worker.agent.has_lease());
+  worker.happens(StartAsked{std::make_shared<const StartOrder>(late)});
+  EXPECT_TRUE(worker.take<StartRank>().empty());
+  EXPECT_EQ(worker.take<RefuseStart>().size(), 1u);
+  late.asked = worker.take<SendHeartbeat>().back().sequence;
+  worker.happens(StartAsked{std::make_shared<const StartOrder>(late)});
+  EXPECT_EQ(worker.take<StartRank>().size(), 1u);
+}
+
+TEST(Agent, JoinsAgainAtOnceAsTheCoordinatorSays) {
+  Scenario worker;
+  worker.happens(Connected{});
+  const auto first = worker.take<SendJoin>().back();
+  EXPECT_EQ(first.follows, 1u);
+  worker.happens(LeaseReceived{first.sequence, Scenario::kLease, false, 4});
+  const auto second = worker.take<SendJoin>();
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].follows, 4u);
+  worker.happens(LeaseReceived{first.sequence, Scenario::kLease, false, 4});  // a twin of that answer
+  worker.happens(LeaseReceived{second[0].sequence, Scenario::kLease, false, 4});
+  EXPECT_TRUE(worker.take<SendJoin>().empty());  // not in a race: it waits its second
+}
+
 TEST(Agent, AStartThatIsAskedForTwiceStartsOnce) {
   Scenario worker;
   worker.joins();
