@@ -167,6 +167,7 @@ Result<void> Coordinator::carry_through(Turn turn) {
   bool has_schedules = false;
   for (std::size_t next = 0; next < events.size(); ++next) {
     const std::size_t before = effects.size();
+    events[next].is_followed = next + 1 < events.size();
     scheduler::apply(cluster_, events[next], effects);
     has_schedules = has_schedules || touches_schedules(events[next].what);
     for (std::size_t i = before; i < effects.size(); ++i) {

@@ -446,6 +446,7 @@ std::string to_record(const Event& event) {
     record.field("type", kTypes[event.what.index()])
         .field("at_ms", event.at.now)
         .field("wall_ms", event.at.wall);
+    if (event.is_followed) record.field("followed", true);
     std::visit([&](const auto& what) { write(record, what); }, event.what);
   }
   return text;
@@ -461,6 +462,7 @@ Result<Event> to_event(std::string_view record) {
   fields.read("type", type);
   fields.read("at_ms", event.at.now);
   fields.read("wall_ms", event.at.wall.unix_ms);
+  fields.read_if_there("followed", event.is_followed);
   if (!read_type(type, fields, event.what, std::make_index_sequence<std::variant_size_v<What>>{})) {
     fields.complain("event type '" + type + "' is not known; a newer version wrote it");
   }

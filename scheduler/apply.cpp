@@ -247,7 +247,7 @@ void apply(Cluster& cluster, const Event& event, Effects& effects) {
   cluster.now = std::max(cluster.now, event.at.now);
   Step step{cluster, event.at, effects};
   std::visit([&](const auto& what) { on(step, what); }, event.what);
-  if (cluster.is_placement_due) place_queued(step);
+  if (cluster.is_placement_due && !event.is_followed) place_queued(step);
 }
 
 }  // namespace paddock::scheduler

@@ -1,6 +1,7 @@
 #include "scheduler/attempt.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -46,9 +47,13 @@ void give_back(Cluster& cluster, Node& node, const Request& request, const Rank&
   index_freed(cluster, node);
 }
 
-bool has_ranks_on(const Attempt& attempt, const NodeId& node) {
-  return std::ranges::any_of(
-      attempt.ranks, [&](const Rank& rank) { return rank.node == node && rank.state != RankState::kEnded; });
+// Whether others of the attempt still run on the rank's node: they stand side by side.
+bool has_ranks_beside(const Job& job, const Attempt& attempt, const Rank& rank) {
+  const std::size_t a_node = job.request.resources->ranks_per_node;
+  const auto number = static_cast<std::size_t>(&rank - attempt.ranks.data());
+  const std::size_t first = number / a_node * a_node;
+  const auto beside = std::span(attempt.ranks).subspan(first, std::min(a_node, attempt.ranks.size() - first));
+  return std::ranges::any_of(beside, [](const Rank& each) { return each.state != RankState::kEnded; });
 }
 
 // It runs against the clock only until it is being ended, or has.
@@ -126,19 +131,20 @@ void finish_attempt(Step& step, const JobKey& key, Job& job, Attempt& attempt) {
 // Marks the rank as ended and frees what it had; the caller settles the attempt.
 void close_rank(Step& step, const Job& job, Attempt& attempt, Rank& rank) {
   rank.state = RankState::kEnded;
+  note_rank_ended(step.cluster, attempt);
   charge(step.cluster, graph_of(step.cluster, attempt).tenant, job.request.resources, Charge::kGiveBack,
          step.at.now);
   if (Node* node = node_of(step.cluster, rank)) {
     give_back(step.cluster, *node, job.request.resources, rank);
-    const bool is_last = !has_ranks_on(attempt, rank.node);
+    const bool is_last = !has_ranks_beside(job, attempt, rank);
     if (is_last) node->attempts.erase(attempt.fence);
     forget_rank(step.cluster, job, attempt, rank, is_last);
   }
   step.cluster.is_placement_due = true;
 }
 
-bool is_over(const Attempt& attempt) {
-  return std::ranges::all_of(attempt.ranks, [](const Rank& rank) { return rank.state == RankState::kEnded; });
+bool is_over(const Cluster& cluster, const Attempt& attempt) {
+  return !cluster.index.open_ranks.contains(attempt.fence);
 }
 
 Ending cause_of(const RankEnded& ended, const RetryRule& rule, const Rank& rank, Instant now) {
@@ -233,7 +239,7 @@ void end_rank(Step& step, const RankEnded& ended) {
     if (ended.is_node_fault) suspect(step, *found.job, node, cause.reason);
     begin_ending(step, *found.job, attempt, std::move(cause));
   }
-  if (is_over(attempt)) finish_attempt(step, found.key, *found.job, attempt);
+  if (is_over(step.cluster, attempt)) finish_attempt(step, found.key, *found.job, attempt);
 }
 
 void lose_ranks(Step& step, Node& node, const std::string& reason, bool is_fault) {
@@ -248,7 +254,7 @@ void lose_ranks(Step& step, Node& node, const std::string& reason, bool is_fault
     }
     found.job->suspects.insert(node.name);
     begin_ending(step, *found.job, *found.attempt, Ending{Outcome::kNodeLost, true, reason, step.at.now});
-    if (is_over(*found.attempt)) finish_attempt(step, found.key, *found.job, *found.attempt);
+    if (is_over(step.cluster, *found.attempt)) finish_attempt(step, found.key, *found.job, *found.attempt);
   }
 }
 

@@ -61,13 +61,29 @@ std::optional<Choice> soonest(const Cluster& cluster, const Wanted& wanted, cons
 
 std::optional<Hold> new_hold(const Cluster& cluster, const JobKey& key, const Wanted& wanted,
                              const Closed& closed, Instant now) {
-  if (auto choice = soonest(cluster, wanted, closed))
-    return Hold{key, std::move(choice->nodes), std::max(choice->last, now), {}};
+  if (auto choice = soonest(cluster, wanted, closed)) {
+    Instant from = std::max(choice->last, now);
+    // What should have ended by now is late, and nobody knows by how much.
+    if (cluster.rules >= 4 && choice->last != kNow && choice->last <= now) from = kNever;
+    return Hold{key, std::move(choice->nodes), from, {}};
+  }
   if (wanted.request.apart.empty()) return std::nullopt;
   // Where a job that it is to be kept apart from runs now it may go later; nobody knows when.
   auto choice = soonest(cluster, Wanted{wanted.request, wanted.nodes}, closed);
   if (!choice) return std::nullopt;
   return Hold{key, std::move(choice->nodes), kNever, {}};
+}
+
+bool is_too_large(const Cluster& cluster, const Request& request) {
+  const Places& places = cluster.index.places;
+  std::uint32_t enough = std::max(1u, request.fewest_nodes());
+  for (std::size_t number = 0; number < places.size() && enough > 0; ++number) {
+    const PlaceDetails& details = places.details(number);
+    if (places[number].takes_work && wanted_when_empty(request, details).holds(request) &&
+        has_labels(request, details.labels))
+      --enough;
+  }
+  return enough > 0;
 }
 
 bool is_good_still(const Cluster& cluster, const Hold& hold, const Wanted& wanted) {

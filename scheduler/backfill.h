@@ -15,12 +15,15 @@ namespace paddock::scheduler {
 inline constexpr std::size_t kTriedInVainMax = 2'000;
 // And so many groups of jobs are looked at, be it that their kind has been tried, or that their tenant may not.
 inline constexpr std::size_t kPassedOverMax = 10'000;
-// So often a decision looks for nodes to keep; jobs for which the cluster is too small count too.
+// So often a decision looks for nodes to keep. Jobs for which the whole cluster is too small do not count.
 inline constexpr std::size_t kSearchesMax = 8;
 
-// Nodes for it, none of `closed`, those first that have room soonest; none: the cluster is too small for it.
+// Nodes for it, none of `closed`, those first that have room soonest; none: there are too few others.
 std::optional<Hold> new_hold(const Cluster& cluster, const JobKey& key, const Wanted& wanted,
                              const Closed& closed, Instant now);
+
+// Whether there would be too few nodes for it if nothing ran and nothing was kept.
+bool is_too_large(const Cluster& cluster, const Request& request);
 
 // Whether what is kept can still be had in time, as far as the nodes themselves tell.
 bool is_good_still(const Cluster& cluster, const Hold& hold, const Wanted& wanted);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,14 +31,48 @@ bool have_one_in_common(const Nodes& some, const Nodes& others) {
 // The nodes that are kept, as a decision goes: none at first, then, job by job, those that were kept before if they
 // are still good, or others. Each hold has a mark at its nodes in the index, so whether a node is closed to a job costs
 // nothing: below kHoldsMax those of before, by their position, from there on new ones.
+// A job for which nodes are kept keeps its seat among the kHoldsMax until its turn has come, unless the turn of one of higher
+// priority comes before: else, as shares of tenants go up and down, each decision would keep other nodes and ask others to go.
 class Holding {
  public:
-  Holding(Cluster& cluster, Instant now) : cluster_(cluster), now_(now) { fresh_.reserve(kHoldsMax); }
+  Holding(Cluster& cluster, Instant now) : cluster_(cluster), now_(now) {
+    fresh_.reserve(kHoldsMax);
+    if (cluster.rules < 4) return;
+    for (std::size_t mark = 0; mark < cluster.holds.size(); ++mark) {
+      const JobKey& key = cluster.holds[mark].job;
+      const Job* job = find_job(cluster, key);
+      if (job == nullptr || job->state != JobState::kQueued) continue;
+      seats_[mark] = risen_priority(cluster, class_of(*find_graph(cluster, key.graph)), now);
+    }
+  }
 
   bool is_full() const { return order_.size() == kHoldsMax; }
   std::size_t size() const { return order_.size(); }
+  // So far all are, and in the same order, as after the decision before.
+  bool is_as_before() const { return !has_changed_; }
   // So many are kept as they were after the decision before, the first of them.
-  std::size_t as_before() const { return has_changed_ ? 0 : order_.size(); }
+  std::size_t as_before() const {
+    std::size_t count = 0;
+    while (count < cluster_.holds.size() && is_in_order(count) && !is_moved_[count]) ++count;
+    return count;
+  }
+
+  // Whether nodes could be kept for a job of that risen priority, if there are any.
+  bool has_seat(const Queued& job, std::int64_t risen) const {
+    std::size_t seats = order_.size();
+    for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark) {
+      if (!seats_[mark]) continue;
+      const JobKey& key = cluster_.holds[mark].job;
+      if (key.graph == job.graph && key.job == job.job) return true;
+      seats += *seats_[mark] >= risen ? 1 : 0;
+    }
+    return seats < kHoldsMax;
+  }
+  // Its turn has come.
+  void give_up_seat(const JobKey& key) {
+    for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark)
+      if (cluster_.holds[mark].job == key) seats_[mark].reset();
+  }
 
   // What a job with this time limit and grace must leave alone.
   Closed closed_to(Millis time_limit, Millis grace) {
@@ -52,22 +88,34 @@ class Holding {
   }
 
   // The hold of the job, kept from before or new, without nodes of `reserved`; nullptr: none is to be had.
-  Hold* keep(const JobKey& key, const Wanted& wanted, const Nodes& reserved) {
+  Hold* keep(const JobKey& key, const Wanted& wanted, const Nodes& reserved, Failure& failure) {
+    const Hold* lost = nullptr;
     for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark) {
       Hold& before = cluster_.holds[mark];
-      if (before.job != key || before.from < now_ || is_broken_[mark] ||
-          !is_good_still(cluster_, before, wanted) || have_one_in_common(before.nodes, reserved))
+      if (before.job != key) continue;
+      lost = &before;
+      if (before.from < now_ || is_broken_[mark] || !is_good_still(cluster_, before, wanted) ||
+          have_one_in_common(before.nodes, reserved))
         continue;
       has_changed_ = has_changed_ || mark != order_.size();
       order_.push_back(mark);
       return &before;
     }
-    if (searches_ == kSearchesMax) return nullptr;
+    if (searches_ == kSearchesMax || failure.too_large_in == cluster_.index.nodes_state) return nullptr;
     ++searches_;
     Closed closed = all();
     closed.others = reserved.empty() ? nullptr : &reserved;
     auto found = new_hold(cluster_, key, wanted, closed, now_);
-    if (!found) return nullptr;
+    if (!found) {
+      if (cluster_.rules < 4 || !is_too_large(cluster_, wanted.request)) return nullptr;
+      --searches_;
+      failure.too_large_in = cluster_.index.nodes_state;
+      return nullptr;
+    }
+    if (lost != nullptr && cluster_.rules >= 4) {  // who was asked to go for it still goes
+      found->looked_at = lost->looked_at;
+      found->victims = lost->victims;
+    }
     has_changed_ = true;
     fresh_.push_back(*std::move(found));
     mark_nodes(fresh_.back().nodes, kHoldsMax + fresh_.size() - 1);
@@ -86,6 +134,7 @@ class Holding {
   // The newest hold is on other nodes now.
   void move_newest(Nodes nodes) {
     has_changed_ = true;
+    is_moved_[order_.back()] = true;
     Hold& newest = hold(order_.back());
     for (const NodeId& node : newest.nodes) cluster_.index.places.keep(*cluster_.index.places.find(node), -1);
     newest.nodes = std::move(nodes);
@@ -98,14 +147,12 @@ class Holding {
     return closed;
   }
 
-  // True: they are those of the decision before.
-  bool settle() {
-    if (!has_changed_ && order_.size() == cluster_.holds.size()) return true;
+  void settle() {
+    if (!has_changed_ && order_.size() == cluster_.holds.size()) return;
     std::vector<Hold> holds;
     for (const std::size_t mark : order_) holds.push_back(std::move(hold(mark)));
     cluster_.holds = std::move(holds);
     index_holds(cluster_);
-    return false;
   }
 
  private:
@@ -126,6 +173,9 @@ class Holding {
   std::vector<std::size_t> order_;  // marks, by whose turn comes first
   std::vector<Hold> fresh_;
   std::array<bool, 2 * kHoldsMax> is_broken_{};  // of before, and a new one has a node of it
+  std::array<bool, 2 * kHoldsMax> is_moved_{};   // it is on other nodes than before
+  // Of before, whose job's turn has not come yet: its risen priority.
+  std::array<std::optional<std::int64_t>, kHoldsMax> seats_{};
   std::size_t searches_ = 0;
   bool has_changed_ = false;
 };
@@ -133,34 +183,42 @@ class Holding {
 // What was tried in vain in the decision before need not be tried again while the same nodes are kept for others as then, or
 // more, and of the nodes that have more free since not enough would do: each shape's Failure says so. That saves
 // time and changes nothing.
-// Where nodes are reserved for some tenants, what fails for one may do for another: then nothing is remembered.
+// Where nodes are reserved for some tenants, what fails for one to whom all are open fails for all; what fails for another is
+// remembered for those alone to whom the same are closed.
 class Decision {
  public:
   explicit Decision(Step& step)
       : step_(step),
         cluster_(step.cluster),
         is_reserved_(!step.cluster.reservations.empty()),
+        remembers_(!is_reserved_ || step.cluster.rules >= 4),
         turns_(step.cluster, step.at.now),
         holding_(step.cluster, step.at.now),
         index_(step.cluster.index),
         has_failed_(step.cluster.index.groups.numbers_end(), false) {
-    if (index_.has_new_nodes) ++index_.decisions;
+    if (index_.has_new_nodes) {
+      ++index_.decisions;
+      ++index_.nodes_state;
+    }
     ++index_.decisions;
   }
 
   void run() {
     for (Turns::Group group = turns_.next(); group.key != nullptr; group = turns_.next()) {
-      if (const auto stage = place_first(group)) {
+      const JobKey key{group.first().graph, group.first().job};
+      if (const auto stage = place_first(group, key)) {
         turns_.started(*stage);
+        holding_.give_up_seat(key);
         continue;
       }
       turns_.drop();
+      holding_.give_up_seat(key);
       ++passed_over_;
       if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) break;
       // There is nothing else to be tried.
-      if (!is_reserved_ && holding_.is_full() && tried_in_vain_ >= index_.groups.numbers_end()) break;
+      if (holding_.is_full() && shapes_failed_ >= index_.groups.numbers_end()) break;
     }
-    if (!holding_.settle()) ++index_.decisions;
+    holding_.settle();
     index_.has_new_nodes = false;
     index_.freed.clear();
   }
@@ -168,19 +226,20 @@ class Decision {
  private:
   // The stage of the group's first job, which has started; none: the job, and so all of the group, has to wait. What fails
   // once fails for the rest of the decision: room only gets less, and more of it is kept.
-  std::optional<std::string> place_first(const Turns::Group& group) {
-    if (has_failed_[group.shape] && holding_.is_full()) return std::nullopt;
+  std::optional<std::string> place_first(const Turns::Group& group, const JobKey& key) {
+    const auto may_keep = [&] {
+      return !holding_.is_full() && (cluster_.rules < 4 || holding_.has_seat(group.first(), turns_.risen()));
+    };
+    if (has_failed_[group.shape] && !may_keep()) return std::nullopt;
     const bool has_quota = group.tenant != nullptr && group.tenant->quota != Usage();
-    if (!has_quota && holding_.is_full() && fails_still(group.shape)) return std::nullopt;
-    const JobKey key{group.first().graph, group.first().job};
+    if (!has_quota && fails_still(group.shape) && !may_keep()) return std::nullopt;
     const Job& job = *find_job(cluster_, key);
     const Request& request = job.request.resources;
     const std::uint32_t allowed =
         has_quota ? nodes_within_quota(cluster_, group.key->first, request) : request.nodes;
     if (allowed < request.fewest_nodes()) return std::nullopt;
     const Wanted wanted{request, allowed, key.graph};
-    const Nodes reserved =
-        is_reserved_ ? reserved_for_others(cluster_, group.key->first, job.request, step_.at.wall) : Nodes();
+    const Nodes& reserved = reserved_for(group.key->first, job.request);
     if (!has_failed_[group.shape] && !fails_still(group.shape)) {
       if (const auto nodes = find(job, wanted, group.shape, reserved)) {
         std::string stage = job.launch.stage_key;
@@ -188,21 +247,35 @@ class Decision {
         return stage;
       }
     }
-    if (!holding_.is_full()) keep_nodes(key, wanted, group.key->second, reserved);
+    if (may_keep()) keep_nodes(key, wanted, *group.key, group.shape, reserved);
     return std::nullopt;
+  }
+
+  // Nodes that others have reserved while the job might run.
+  const Nodes& reserved_for(const std::string& tenant, const JobRequest& job) {
+    static const Nodes kNone;
+    if (!is_reserved_) return kNone;
+    const Millis longest = job.time_limit > Millis(0) ? job.time_limit + job.grace : Millis(0);
+    const auto [known, is_new] = reserved_.try_emplace({tenant, longest});
+    if (is_new) known->second = reserved_for_others(cluster_, tenant, job, step_.at.wall);
+    return known->second;
   }
 
   void fails(std::uint32_t shape, std::uint32_t fitting, std::size_t holds) {
     ++tried_in_vain_;
-    if (is_reserved_) return;
-    index_.groups.failure(shape) = {index_.decisions, fitting, holds};
+    if (!remembers_) return;
+    index_.groups.failure(shape).decision = index_.decisions;
+    index_.groups.failure(shape).fitting = fitting;
+    index_.groups.failure(shape).holds = holds;
     has_failed_[shape] = true;
+    ++shapes_failed_;
   }
 
   // As it did before, and nothing has changed that could help it.
   bool fails_still(std::uint32_t shape) {
+    if (has_failed_[shape]) return true;
     const Failure before = index_.groups.failure(shape);
-    if (is_reserved_ || before.decision + 1 != index_.decisions || before.holds > holding_.as_before())
+    if (!remembers_ || before.decision + 1 != index_.decisions || before.holds > holding_.as_before())
       return false;
     const Need& need = index_.groups.need(shape);
     std::uint32_t fitting = before.fitting;
@@ -211,9 +284,11 @@ class Decision {
       if (need.part.cpus <= free.cpus && need.part.gpus <= free.gpus &&
           need.part.memory_bytes <= free.memory_bytes)
         ++fitting;
+      if (fitting >= need.nodes) return false;
     }
     if (fitting >= need.nodes) return false;
-    fails(shape, fitting, before.holds);
+    ++index_.spared;
+    fails(shape, fitting, holding_.is_as_before() ? before.holds : holding_.size());
     return true;
   }
 
@@ -227,11 +302,18 @@ class Decision {
       closed.others = &shunned;
       if (auto nodes = find_nodes(cluster_, wanted, closed)) return nodes;
     }
+    if (remembers_ && !reserved.empty() && fails_with_.contains({shape, &reserved})) return std::nullopt;
     closed.others = reserved.empty() ? nullptr : &reserved;
     std::uint32_t would_do = 0;
     auto nodes = find_nodes(cluster_, wanted, closed, &would_do);
-    if (!nodes) fails(shape, would_do, holding_.size());
-    return nodes;
+    if (nodes) return nodes;
+    if (remembers_ && !reserved.empty()) {
+      ++tried_in_vain_;
+      fails_with_.insert({shape, &reserved});
+    } else {
+      fails(shape, would_do, holding_.size());
+    }
+    return std::nullopt;
   }
 
   StartReason reason_of(const JobKey& key, const Job& job, const std::vector<NodeId>& nodes) {
@@ -253,13 +335,14 @@ class Decision {
     return reason;
   }
 
-  void keep_nodes(const JobKey& key, const Wanted& wanted, std::int64_t priority, const Nodes& reserved) {
-    Hold* const hold = holding_.keep(key, wanted, reserved);
+  void keep_nodes(const JobKey& key, const Wanted& wanted, const ClassKey& its, std::uint32_t shape,
+                  const Nodes& reserved) {
+    Hold* const hold = holding_.keep(key, wanted, reserved, index_.groups.failure(shape));
     if (hold == nullptr || is_clearing(cluster_, *hold, step_.at.now)) return;
     hold->looked_at = step_.at.now;
     Closed closed = holding_.before_newest();
     closed.others = reserved.empty() ? nullptr : &reserved;
-    auto clearing = find_clearing(cluster_, priority, wanted, closed);
+    auto clearing = find_clearing(cluster_, its.second, wanted, closed);
     if (!clearing) return;
     holding_.move_newest(std::move(clearing->nodes));
     hold->from = kNever;
@@ -271,10 +354,14 @@ class Decision {
   Step& step_;
   Cluster& cluster_;
   const bool is_reserved_;
+  const bool remembers_;
   Turns turns_;
   Holding holding_;
   Index& index_;
-  std::vector<bool> has_failed_;  // by the number of the shape
+  std::vector<bool> has_failed_;                                 // by the number of the shape
+  std::map<std::pair<std::string, Millis>, Nodes> reserved_;     // by tenant and how long the job may run
+  std::set<std::pair<std::uint32_t, const Nodes*>> fails_with_;  // a shape, where those are closed besides
+  std::size_t shapes_failed_ = 0;
   std::size_t tried_in_vain_ = 0;
   std::size_t passed_over_ = 0;
 };

@@ -21,7 +21,10 @@ namespace paddock::scheduler {
 // 3: nodes are kept, and attempts asked to go, node by node instead of among a bounded number of attempts; how much of the
 // queue a decision tries is bounded; a GPU's fault is noted though its node is taken for lost, and what was kept on the node is
 // looked at again.
-inline constexpr std::uint64_t kRules = 3;
+// 4: placement decides once a turn; nodes stay kept for a job while others of its rank come and go, and whom it asked to go is
+// remembered; what is too large for the cluster keeps nobody from having nodes kept; where nodes are reserved the queue is tried
+// as far as elsewhere.
+inline constexpr std::uint64_t kRules = 4;
 
 // `token` is drawn by the client; a second submission with the same one changes nothing.
 struct GraphSubmitted {
@@ -267,6 +270,7 @@ using What =
 struct Event {
   Moment at;
   What what;
+  bool is_followed = false;  // others of the same turn follow, and placement waits for the last of them
   bool operator==(const Event&) const = default;
 };
 

@@ -46,6 +46,8 @@ struct Failure {
   std::uint64_t decision = 0;  // its number; 0: never
   std::uint32_t fitting = 0;   // how many nodes would have done, at most
   std::size_t holds = 0;       // that were in the way
+  std::uint64_t too_large_in =
+      0;  // the state of the nodes in which the cluster was too small for it, were it empty; 0: none
 };
 
 using ClassKey = std::pair<std::string, std::int64_t>;  // tenant, priority

@@ -163,6 +163,7 @@ void unpark(Cluster& cluster, const std::string& stage, Instant now) {
 }
 
 void index_attempt(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt) {
+  cluster.index.open_ranks[attempt.fence] = static_cast<std::uint32_t>(attempt.ranks.size());
   if (job.request.is_preemptible) cluster.index.preemptible.insert({graph.priority, attempt.fence});
   for (std::size_t i = 0; i < attempt.ranks.size(); i += job.request.resources->ranks_per_node) {
     const Node& node = cluster.nodes.at(attempt.ranks[i].node);
@@ -174,6 +175,11 @@ void index_attempt(Cluster& cluster, const Graph& graph, const Job& job, const A
                i == 0 ? std::uint64_t{1} : 0}};
     cluster.index.places.put_part(*cluster.index.places.find(node.name), part);
   }
+}
+
+void note_rank_ended(Cluster& cluster, const Attempt& attempt) {
+  const auto open = cluster.index.open_ranks.find(attempt.fence);
+  if (open != cluster.index.open_ranks.end() && --open->second == 0) cluster.index.open_ranks.erase(open);
 }
 
 void index_ending(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt) {
@@ -226,7 +232,11 @@ Index rebuilt(const Cluster& cluster) {
   for (const auto& [name, node] : cluster.nodes) {
     for (const Fence fence : node.attempts) {
       const FoundConst found = find_attempt(cluster, fence);
-      if (found.attempt == nullptr || !found.job->request.is_preemptible || found.attempt->ending) continue;
+      if (found.attempt == nullptr) continue;
+      const auto open = std::ranges::count_if(
+          found.attempt->ranks, [](const Rank& rank) { return rank.state != RankState::kEnded; });
+      if (open > 0) fresh.index.open_ranks[fence] = static_cast<std::uint32_t>(open);
+      if (!found.job->request.is_preemptible || found.attempt->ending) continue;
       fresh.index.preemptible.insert({find_graph(cluster, found.key.graph)->priority, fence});
     }
   }

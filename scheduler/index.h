@@ -8,7 +8,8 @@
 // 3. `same_stage` has every queued job that has a stage key.
 // 4. `preemptible` has every live attempt that may be preempted and is not being ended, by its graph's priority.
 // 5. `leases` has when each ready node's lease ends. Not compared, since that moves without being journaled.
-// 6. `total` is what the ready nodes offer, `racked` how many of those that take work say their rack.
+// 6. `open_ranks` has every live attempt, and how many of its ranks have not ended.
+// 7. `total` is what the ready nodes offer, `racked` how many of those that take work say their rack.
 #pragma once
 
 #include <cstdint>
@@ -37,18 +38,22 @@ struct Index {
   std::map<std::string, std::set<Queued>> same_stage;
   std::set<std::pair<std::int64_t, Fence>> preemptible;
   std::set<std::pair<Instant, NodeId>> leases;
+  std::map<Fence, std::uint32_t> open_ranks;
   Usage total;
   std::uint64_t racked = 0;
 
   // What decisions remember of those before, so as not to try again what cannot have changed: dispatch.cpp. Nothing is
   // decided otherwise without it, so a snapshot need not hold it either, and it is not compared.
   bool has_new_nodes = true;       // one joined, left or changed since the last
+  std::uint64_t nodes_state = 1;   // another whenever that was so
   std::vector<std::size_t> freed;  // places that have had more free since the last
   std::uint64_t decisions = 1;     // so many have been made
+  std::uint64_t spared = 0;        // so many searches were not made because it was remembered that they fail
 
   bool operator==(const Index& other) const {
     return places == other.places && groups == other.groups && same_stage == other.same_stage &&
-           preemptible == other.preemptible && total == other.total && racked == other.racked;
+           preemptible == other.preemptible && open_ranks == other.open_ranks && total == other.total &&
+           racked == other.racked;
   }
 };
 
@@ -71,6 +76,8 @@ void unpark(Cluster& cluster, const std::string& stage, Instant now);
 void index_attempt(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt);
 void index_ending(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt);
 void forget_attempt(Cluster& cluster, const Graph& graph, const Attempt& attempt);
+// Before forget_rank(), for each rank that ends.
+void note_rank_ended(Cluster& cluster, const Attempt& attempt);
 // A rank of it has ended; `is_last`: its node has no other of it.
 void forget_rank(Cluster& cluster, const Job& job, const Attempt& attempt, const Rank& rank, bool is_last);
 // After a change of Cluster::holds.

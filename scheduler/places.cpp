@@ -1,6 +1,8 @@
 #include "scheduler/places.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
 #include <tuple>
 
 #include "base/check.h"
@@ -84,9 +86,14 @@ void add_part(const Request& request, const PlaceDetails& details, const Part& p
 }
 
 std::optional<std::size_t> Places::find(const NodeId& name) const {
+  if (guesses_.size() < 2 * details_.size()) guesses_.assign(std::bit_ceil(2 * details_.size()), 0);
+  if (guesses_.empty()) return std::nullopt;
+  std::uint32_t& guess = guesses_[std::hash<std::string>()(name.value) & (guesses_.size() - 1)];
+  if (guess < details_.size() && details_[guess].name == name) return guess;
   const auto at = std::ranges::lower_bound(details_, name, {}, &PlaceDetails::name);
   if (at == details_.end() || at->name != name) return std::nullopt;
-  return static_cast<std::size_t>(at - details_.begin());
+  guess = static_cast<std::uint32_t>(at - details_.begin());
+  return guess;
 }
 
 std::size_t Places::insert(const NodeId& name) {

@@ -110,7 +110,10 @@ class Places {
   void keep(std::size_t number, std::int32_t hold) { places_[number].kept_for = hold; }
   void keep_none();
 
-  bool operator==(const Places&) const = default;
+  bool operator==(const Places& other) const {
+    return places_ == other.places_ && details_ == other.details_ && outlooks_ == other.outlooks_ &&
+           most_ == other.most_ && racks_ == other.racks_;
+  }
 
  private:
   std::size_t insert(const NodeId& name);
@@ -125,6 +128,7 @@ class Places {
   std::vector<Outlook> outlooks_;                             // likewise
   std::vector<Room> most_;                                    // by block, of places that take work
   std::vector<std::pair<std::string, std::uint64_t>> racks_;  // by name; how many nodes stand in each
+  mutable std::vector<std::uint32_t> guesses_;                // by hash of the name: where it was found last
 };
 
 // What the place has for the request: of GPUs only those of the right kind. `free`: what it has of any kind.

@@ -52,6 +52,8 @@ class Turns {
 
   // Whose turn it is.
   Group next();
+  // The risen priority of the one that next() gave.
+  std::int64_t risen() const { return -standings_[turns_.begin()->standing].minus_risen; }
   // What puts the one that next() gave before the others that have not been dropped.
   StartReason lead() const;
   // The one that next() gave has to wait, and all of it.

@@ -70,6 +70,12 @@ std::string going_text(const Schedule& schedule) {
   return "graph " + std::to_string(schedule.going.begin()->value);
 }
 
+// Those that go are cancelled for the one that waits.
+void make_way(Step& step, const Schedule& schedule) {
+  const std::string why = "the run of " + show_utc(schedule.waiting.back().time) + " takes its place";
+  for (const GraphId id : std::set(schedule.going)) cancel_graph(step, id, why);
+}
+
 // A run whose time has come, by the overlap rule.
 void take_turn(Step& step, Schedule& schedule, WaitingRun run) {
   if (schedule.going.empty() && schedule.waiting.empty() && !schedule.is_paused)
@@ -88,9 +94,9 @@ void take_turn(Step& step, Schedule& schedule, WaitingRun run) {
     case Overlap::kReplace:
       for (const WaitingRun& older : std::exchange(schedule.waiting, {}))
         pass_over(schedule, older.time, "the next run has taken its place");
-      const std::string why = "the run of " + show_utc(run.time) + " takes its place";
       schedule.waiting.push_back(std::move(run));
-      for (const GraphId id : std::set(schedule.going)) cancel_graph(step, id, why);
+      // While it is paused nothing would take the place of what is cancelled.
+      if (!schedule.is_paused || step.cluster.rules < 4) make_way(step, schedule);
       break;
   }
   start_waiting(step, schedule);
@@ -191,7 +197,9 @@ void set_schedule(Step& step, const ScheduleSet& event) {
   Schedule& schedule = step.cluster.schedules[event.graph.name];
   if (known == nullptr) {
     for (const auto& [id, graph] : step.cluster.graphs) {  // runs of one that was removed
-      if (graph.schedule == event.graph.name && graph.state == GraphState::kActive) schedule.going.insert(id);
+      const bool is_its = graph.schedule == event.graph.name &&
+                          (graph.tenant == event.graph.tenant || step.cluster.rules < 4);
+      if (is_its && graph.state == GraphState::kActive) schedule.going.insert(id);
     }
   }
   schedule.name = event.graph.name;
@@ -223,6 +231,9 @@ void steer_schedule(Step& step, const ScheduleSteered& event) {
       if (!schedule->is_paused) return;
       schedule->is_paused = false;
       schedule->settled_until = std::max(schedule->settled_until, step.at.wall);
+      if (schedule->rule.overlap == Overlap::kReplace && !schedule->waiting.empty() &&
+          step.cluster.rules >= 4)
+        make_way(step, *schedule);
       return start_waiting(step, *schedule);
     case Steer::kRemove:
       step.cluster.schedules.erase(event.schedule);

@@ -94,7 +94,7 @@ nlohmann::json draw_resources(Dice& dice, const Plan& plan) {
   nlohmann::json resources{
       {"nodes", nodes}, {"gpus", gpus}, {"ranks_per_node", std::min<std::uint64_t>(ranks, node.cpus)}};
   if (gpus > 0 && gpus % std::min<std::uint64_t>(ranks, node.cpus) != 0) resources["ranks_per_node"] = 1;
-  if (nodes > 1 && dice.chance(400)) resources["nodes_min"] = dice.between(1, nodes);
+  if (nodes > 1 && dice.chance(400)) resources["nodes_min"] = dice.between(1, nodes - 1);
   if (keeps_to_rack) resources["labels"]["rack"] = "r" + std::to_string(node.rack);
   if (avoids_old) resources["avoid"]["old"] = "";
   if (dice.chance(150)) resources["apart"] = "x";

@@ -23,6 +23,8 @@ class Disk final : public storage::Tables {
   Result<std::optional<std::string>> last_key(storage::Column column) const override;
 
   void fill(bool is_full) { is_full_ = is_full; }
+  // A write has failed; nothing more is taken until it is opened again.
+  bool is_broken() const { return is_broken_; }
   bool is_full() const { return is_full_; }
   // The process dies in the middle of its next write: the batch is there afterwards or it is not, nobody knows.
   void die_in_next_write() { dies_ = true; }

@@ -108,6 +108,7 @@ void Head::turn_at(Instant when) {
 void Head::turn() {
   if (!is_up() || is_paused_) return;
   if (const auto taken = coordinator_->take_turn(); !taken) {
+    if (!disk_.is_broken()) world_.trace.violated("the coordinator gives up: " + taken.error().message);
     world_.trace.probe("coordinator died in a write");
     return crash();
   }

@@ -36,7 +36,6 @@ class Head final : private coordinator::Clock,
 
   bool is_up() const { return coordinator_ != nullptr; }
   const scheduler::Cluster* cluster() const { return is_up() ? &coordinator_->cluster() : nullptr; }
-  storage::Tables& tables() { return disk_; }
 
  private:
   Instant now() const override { return world_.time.now(); }

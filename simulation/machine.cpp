@@ -42,6 +42,7 @@ void Machine::start() {
   identity_.incarnation = world_.dice.u64() | 1;
   events_.clear();
   is_paused_ = false;
+  wake_at_ = {};
   guard_deadline_.reset();
   agent_ = std::make_unique<worker::Agent>(local_now());
   world_.trace.note(name() + " starts");

@@ -1,6 +1,6 @@
 // simulation/network.h – frames between the coordinator and everybody else. While faults last they are lost, doubled, late
-// (so also out of order) or stopped in one direction. A frame belongs to a connection: with the process at either end it
-// dies. Threads: one owner.
+// (so also out of order) or stopped in one direction. A frame to a process that has died is lost, one from it
+// may still arrive. Threads: one owner.
 #pragma once
 
 #include <cstdint>

@@ -107,7 +107,14 @@ class Simulation {
   void crash(Machine& machine) {
     machine.crash();
     cut(machine.name());
-    world_.time.after(world_.dice.ms(200, 30'000), [&machine] { machine.start(); });
+    world_.time.after(world_.dice.ms(200, 30'000), [this, &machine] {
+      machine.start();
+      // Some die again as soon as they have said that they are there, and are started again at once.
+      if (world_.is_calm || !world_.dice.chance(200)) return;
+      machine.crash();
+      cut(machine.name());
+      world_.time.after(world_.dice.ms(0, 500), [&machine] { machine.start(); });
+    });
   }
   void part(const std::string& node) {
     const std::uint64_t which = world_.dice.below(3);
@@ -133,6 +140,10 @@ class Simulation {
       if (!client.is_content()) return false;
     for (const auto& [id, graph] : head_.cluster()->graphs)
       if (graph.state == scheduler::GraphState::kActive) return false;
+    // Also the nodes are as they were: all there, nothing of them taken or kept.
+    for (const auto& [name, node] : head_.cluster()->nodes)
+      if (!node.is_ready || node.free != scheduler::all_of(node.offer)) return false;
+    if (head_.cluster()->nodes.size() < machines_.size() || !head_.cluster()->holds.empty()) return false;
     return !world_.one_owner.is_anything_running();
   }
   void tell_what_is_open() {

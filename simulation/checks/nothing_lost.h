@@ -46,7 +46,6 @@ class NothingLost {
       }
     }
   }
-  const std::map<std::string, GraphId>& accepted() const { return graphs_; }
 
  private:
   Trace& trace_;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <queue>
 #include <string>
 #include <utility>
@@ -16,7 +17,7 @@ namespace {
 using namespace scheduler;
 
 constexpr std::size_t kArchivedAtOnce = 1'000;
-constexpr std::int64_t kPortsMax = 256;
+constexpr std::int64_t kFirstPort = 20'000;
 
 class Paddock {
  public:
@@ -26,19 +27,20 @@ class Paddock {
 
   Schedule run() {
     for (std::int64_t node = 0; node < machines_.nodes; ++node) join(node);
+    decide();
     std::size_t next = 0;
     while (next < workload_.jobs.size() || !ends_.empty()) {
-      const bool comes_next =
-          next < workload_.jobs.size() && (ends_.empty() || workload_.jobs[next].submit_s < ends_.top().at_s);
-      if (comes_next) {
-        now_s_ = workload_.jobs[next].submit_s;
-        submit(workload_.jobs[next++]);
-      } else {
-        now_s_ = ends_.top().at_s;
-        end(ends_.top().fence);
-        ends_.pop();
-      }
+      const bool has_next = next < workload_.jobs.size();
+      now_s_ = !has_next       ? ends_.top().at_s
+               : ends_.empty() ? workload_.jobs[next].submit_s
+                               : std::min(ends_.top().at_s, workload_.jobs[next].submit_s);
+      for (; !ends_.empty() && ends_.top().at_s == now_s_; ends_.pop()) end(ends_.top().fence);
+      for (; next < workload_.jobs.size() && workload_.jobs[next].submit_s == now_s_; ++next)
+        submit(workload_.jobs[next]);
+      decide();
     }
+    PADDOCK_CHECK(std::ranges::find(schedule_.starts_s, -1) == schedule_.starts_s.end(),
+                  cluster_.queue.size());
     return std::move(schedule_);
   }
 
@@ -52,10 +54,19 @@ class Paddock {
   // Graphs are numbered in the order in which they come, so a graph's number is its job's position.
   std::size_t position_of(const JobKey& key) const { return static_cast<std::size_t>(key.graph.value - 1); }
 
+  // All that happens at one instant is one turn: what is to be placed is decided at its end, as a coordinator does.
   void happen(What what) {
+    if (newest_) take(*std::move(newest_), true);
+    newest_ = std::move(what);
+  }
+  void decide() {
+    if (newest_) take(*std::move(newest_), false);
+    newest_.reset();
+  }
+  void take(What what, bool is_followed) {
     effects_.clear();
-    apply(cluster_, Event{Moment{Instant{(now_s_ + 1) * 1'000}, WallTime{now_s_ * 1'000}}, std::move(what)},
-          effects_);
+    const Moment moment{Instant{(now_s_ + 1) * 1'000}, WallTime{now_s_ * 1'000}};
+    apply(cluster_, Event{moment, std::move(what), is_followed}, effects_);
     Fence last;
     for (const Effect& effect : effects_) {
       const auto* start = std::get_if<StartRanks>(&effect);
@@ -69,8 +80,8 @@ class Paddock {
 
   void join(std::int64_t number) {
     Offer offer{static_cast<std::uint32_t>(machines_.cores), 0, {}, {}, {}};
-    for (std::int64_t port = 0; port < std::min(machines_.cores, kPortsMax); ++port)
-      offer.ports.push_back(static_cast<std::uint16_t>(29'500 + port));
+    for (std::int64_t port = 0; port < machines_.cores; ++port)
+      offer.ports.push_back(static_cast<std::uint16_t>(kFirstPort + port));
     happen(NodeJoined{NodeId{"n" + std::to_string(number)}, 1, "", offer, kNever});
   }
 
@@ -88,8 +99,8 @@ class Paddock {
                           std::to_string(graph.value),
                           {std::move(request)},
                           job.user < 0 ? kTenantDefault : "user" + std::to_string(job.user)});
-    PADDOCK_CHECK(cluster_.next_graph == graph.value + 1, graph);
     happen(JobPrepared{{graph, JobName{"j"}}, {}, false, {}});
+    PADDOCK_CHECK(cluster_.next_graph == graph.value + 1, graph);
   }
 
   void end(Fence fence) {
@@ -107,6 +118,7 @@ class Paddock {
   const Machines machines_;
   Cluster cluster_;
   Effects effects_;
+  std::optional<What> newest_;  // not yet taken: it may be followed by others
   Schedule schedule_;
   std::int64_t now_s_ = 0;
   std::priority_queue<End, std::vector<End>, std::greater<>> ends_;

@@ -44,6 +44,60 @@ TEST(Backfill, ALargeGangStartsHoweverManySmallJobsComeAfterIt) {
   EXPECT_EQ(story.state(large, "x"), "running");
 }
 
+// Nor do those keep it waiting for which the whole cluster is too small, however many there are.
+TEST(Backfill, WhatIsTooLargeForTheClusterKeepsNobodyFromHavingNodesKept) {
+  Scenario story;
+  for (const char* node : {"a", "b"}) story.join(node, 2);
+  story.submit({job("x").cpus(2)});
+  for (std::uint32_t i = 0; i < 2 * kSearchesMax; ++i) story.submit({job("x").cpus(3 + i)}, 10);
+  const GraphId large = story.submit({job("x").gang(2, 1).cpus(2)});
+  ASSERT_EQ(story.cluster.holds.size(), 1u);
+  EXPECT_EQ(story.cluster.holds[0].job.graph, large);
+}
+
+// Of six gangs of one priority four have nodes kept for them: the same four, whoever's share is the smallest now.
+TEST(Backfill, AJobKeepsItsSeatWhileSharesGoUpAndDown) {
+  Scenario story;
+  for (const char* node : {"a", "b", "c", "d", "e", "f", "g", "h"}) story.join(node, 4);
+  std::vector<GraphId> small;
+  const auto fill = [&](int i) {
+    small.push_back(story.submit({job("x").cpus(2)}, 0, "", "tenant" + std::to_string(i % 6)));
+  };
+  for (int i = 0; i < 16; ++i) fill(i);
+  for (int i = 0; i < 6; ++i)
+    story.submit({job("x").gang(2, 1).cpus(4)}, 0, "", "tenant" + std::to_string(i));
+  ASSERT_EQ(story.cluster.holds.size(), kHoldsMax);
+  std::set<JobKey> kept;
+  for (const Hold& hold : story.cluster.holds) kept.insert(hold.job);
+  for (std::size_t i = 0; i < 4; ++i) {  // another of each node's two jobs ends, so nobody can start
+    story.pass(5s);
+    story.end_all(small[2 * i + (i % 2)], "x", 0);
+    std::set<JobKey> now;
+    for (const Hold& hold : story.cluster.holds) now.insert(hold.job);
+    EXPECT_EQ(now, kept) << i;
+  }
+}
+
+// What should have ended is late; the nodes stay kept, and nobody else is asked to go for the same job.
+TEST(Backfill, WhatIsLateIsWaitedFor) {
+  Scenario story;
+  story.join("a", 2);
+  story.join("b", 2);
+  const GraphId late = story.submit({job("x").cpus(2).time_limit(60s)});
+  story.submit({job("x").cpus(2)});
+  const GraphId next = story.submit({job("x").cpus(2).time_limit(60s)});
+  story.pass(75s);  // its limit and its grace are over, and its worker has not said that it is gone
+  EXPECT_EQ(story.state(late, "x"), "running");
+  story.submit({job("x").cpus(1)});
+  const Hold* hold = find_hold(story.cluster, JobKey{next, JobName{"x"}});
+  ASSERT_NE(hold, nullptr);
+  EXPECT_EQ(hold->nodes, std::set<NodeId>{NodeId{"a"}});
+  EXPECT_EQ(hold->from, kNever);
+  story.pass(5s);
+  story.end_all(late, "x", 75);
+  EXPECT_EQ(story.state(next, "x"), "running");
+}
+
 TEST(Backfill, KeepsTheNodesThatHaveRoomSoonest) {
   Scenario story;
   for (const char* node : {"a", "b", "c"}) story.join(node, 2);

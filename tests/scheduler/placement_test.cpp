@@ -3,6 +3,24 @@
 namespace paddock::scheduler {
 namespace {
 
+// A turn of the coordinator is decided as a whole, so what came first does not take what something more urgent of the same turn
+// needs, and a gang's nodes are not given away one by one as its ranks end.
+TEST(Placement, IsDecidedOnceATurn) {
+  Scenario story;
+  story.join("a", 1);
+  story.prepares_by_itself = false;
+  const GraphId low = story.submit({job("x")});
+  const GraphId high = story.submit({job("x")}, 10);
+  const auto prepared = [&](GraphId graph) {
+    return JobPrepared{JobKey{graph, JobName{"x"}}, {{}, "{}", "", {}, ""}, false, {}};
+  };
+  story.happen(prepared(low), true);
+  EXPECT_EQ(story.state(low, "x"), "queued");
+  story.happen(prepared(high));
+  EXPECT_EQ(story.state(low, "x"), "queued");
+  EXPECT_EQ(story.state(high, "x"), "running");
+}
+
 TEST(Placement, GivesAGangAllItsNodesOrNone) {
   Scenario story;
   story.join("a", 4);

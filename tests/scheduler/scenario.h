@@ -123,8 +123,8 @@ class Scenario {
         << "the journal replays to another cluster";
   }
 
-  void happen(What what) {
-    const Event event{Moment{now, WallTime{1'000'000 + now.ms}}, std::move(what)};
+  void happen(What what, bool is_followed = false) {
+    const Event event{Moment{now, WallTime{1'000'000 + now.ms}}, std::move(what), is_followed};
     if (!std::holds_alternative<NodeSeen>(event.what)) journal_.push_back(event);
     const std::size_t before = effects.size();
     apply(cluster, event, effects);

@@ -191,6 +191,34 @@ TEST(Schedule, APausedOneStartsNothingAndGoesOnWithTheNextTime) {
   EXPECT_EQ(story.nightly().settled_until, before) << "what passed meanwhile is not made up for";
 }
 
+TEST(Schedule, APausedOneCancelsNothingForARunThatCannotBegin) {
+  ScheduleStory story;
+  story.set(Overlap::kReplace);
+  story.come_due();
+  const GraphId going = story.newest_graph();
+  story.happen(ScheduleSteered{"nightly", Steer::kPause});
+  story.happen(ScheduleRunAsked{"nightly", "now"});
+  EXPECT_EQ(story.state(going), "active");
+  story.happen(ScheduleSteered{"nightly", Steer::kResume});
+  ASSERT_TRUE(story.newest(going, "j").ending);
+  EXPECT_EQ(story.newest(going, "j").ending->outcome, Outcome::kCancelled);
+  story.end_all(going, "j", 75);
+  EXPECT_EQ(story.graphs(), 2u);
+  EXPECT_EQ(story.state(story.newest_graph(), "j"), "running");
+}
+
+TEST(Schedule, AnotherTenantsRunOfTheSameNameIsLeftAlone) {
+  ScheduleStory story;
+  story.set(Overlap::kReplace, Millis(0), "vision");
+  story.come_due();
+  const GraphId of_vision = story.newest_graph();
+  story.happen(ScheduleSteered{"nightly", Steer::kRemove});
+  story.set(Overlap::kReplace, Millis(0), "speech");
+  EXPECT_TRUE(story.nightly().going.empty());
+  story.come_due();
+  EXPECT_EQ(story.state(of_vision, "j"), "running");
+}
+
 TEST(Schedule, RunNowIsOneRunHoweverOftenItIsAskedFor) {
   ScheduleStory story;
   story.set(Overlap::kQueue);
