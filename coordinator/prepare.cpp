@@ -53,7 +53,9 @@ Result<std::string> stage_key(const spec::JobKind& kind, const spec::JobSpec& jo
   if (!kind.is_cacheable || !job.cache || !values.all_hashed) return std::string();
   TRY_ASSIGN(const json by_hash, spec::substitute(job.with, values.hashes), "job " + job.name);
   TRY_ASSIGN(const json options, resolve(kind, by_hash, job.name), "making the stage key");
-  json identity{{"kind", kind.name}, {"format_version", kind.format_version}, {"with", options}};
+  json identity{{"kind", kind.name},
+                {"format_version", kind.format_version},
+                {"with", spec::bound_options(kind, options)}};
   return storage::xxh3_hex(identity.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 

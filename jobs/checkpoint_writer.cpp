@@ -13,6 +13,8 @@ namespace paddock::jobs {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{1'000}, kLongestPause{60'000}, kTick{200};
+// At the end of an attempt: its grace period is short.
+constexpr std::chrono::seconds kLastPatience{5};
 
 // The disk said no in a way that may pass.
 struct DiskRefused : std::runtime_error {
@@ -87,16 +89,28 @@ void CheckpointWriter::look() {
 
 void CheckpointWriter::finish() {
   settle();
+  if (!finish_within(kLastPatience) && !pending_.valid())
+    hooks_.tell(
+        snapshot_->step,
+        "the checkpoint of step " + std::to_string(snapshot_->step) +
+            " is given up: the disk did not take it before the attempt had to end; the "
+            "next one goes on from " +
+            (newest_ ? "step " + std::to_string(newest_->step) : std::string("where this one began")));
+  settle();
   snapshot_.reset();
   refusal_.clear();
 }
 
 bool CheckpointWriter::finish_within(std::chrono::milliseconds patience) {
-  const auto end = Clock::now() + patience;
-  for (settle(); is_refused() && Clock::now() < end; look())
-    std::this_thread::sleep_for(kTick);  // room on a disk announces itself to nobody
-  settle();
-  return !is_refused();
+  for (const auto end = Clock::now() + patience; Clock::now() < end; look()) {
+    if (pending_.valid())
+      pending_.wait_until(end);
+    else if (is_refused())
+      std::this_thread::sleep_for(kTick);  // room on a disk announces itself to nobody
+    else
+      break;
+  }
+  return !pending_.valid() && !is_refused();
 }
 
 void CheckpointWriter::start() {
@@ -138,16 +152,23 @@ void CheckpointWriter::refused(const std::string& why) {
   again_at_ = Clock::now() + pause_;
 }
 
-storage::CheckpointInfo CheckpointWriter::write_apart(const std::filesystem::path& dir,
-                                                      const Snapshot& snapshot) {
-  value_or_throw(storage::claim_run(disk_, dir, fence_), "claiming " + dir.string());
+std::optional<storage::CheckpointInfo> CheckpointWriter::write_apart(const std::filesystem::path& dir,
+                                                                     const Snapshot& snapshot) {
+  const auto refused_by = [&](const Error& error) {
+    if (!may_pass(error.code)) throw_error(error, "writing " + dir.string());
+    hooks_.tell(snapshot.step, dir.string() + " could not be written and is tried again: " + error.message);
+    return std::nullopt;
+  };
+  if (const auto claimed = storage::claim_run(disk_, dir, fence_); !claimed)
+    return refused_by(claimed.error());
   const auto whole = value_or_throw(storage::list_checkpoints(disk_, dir), "listing checkpoints");
   if (!whole.empty() && whole.front().step == snapshot.step) {
-    if (const auto checkpoint = storage::load_checkpoint(disk_, whole.front().path))
-      return checkpoint->info();
+    const auto checkpoint = storage::load_checkpoint(disk_, whole.front().path);
+    if (checkpoint && checkpoint->state() == snapshot.state) return checkpoint->info();
   }
-  return value_or_throw(storage::write_checkpoint(disk_, dir, content_of(snapshot, fence_)),
-                        "writing a checkpoint");
+  const auto written = storage::write_checkpoint(disk_, dir, content_of(snapshot, fence_));
+  if (!written) return refused_by(written.error());
+  return *written;
 }
 
 storage::CheckpointInfo CheckpointWriter::write_now(const Snapshot& snapshot, const HeldoutLosses& losses) {

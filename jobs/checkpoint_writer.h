@@ -48,15 +48,17 @@ class CheckpointWriter {
 
   // `losses`: those measured so far, for the best.
   void write(Snapshot snapshot, HeldoutLosses losses);
-  // Now, as a checkpoint of its own in another run's folder, unless a whole one of that step is there already.
-  storage::CheckpointInfo write_apart(const std::filesystem::path& dir, const Snapshot& snapshot);
+  // Now, as a checkpoint of its own in another run's folder, unless that very one is there already. Nothing: the disk does not
+  // take it yet, and `tell` has been told why.
+  std::optional<storage::CheckpointInfo> write_apart(const std::filesystem::path& dir,
+                                                     const Snapshot& snapshot);
   // Once a step: tries a refused one again when it is time. Does not wait.
   void look();
   // Whether the newest snapshot was refused and is still to be written.
   bool is_refused() const { return !refusal_.empty(); }
-  // Waits for what is being written; one that the disk refuses now or refused before is given up.
+  // Waits for what is being written, and a few seconds for a disk that refuses; then the snapshot is given up, which is told.
   void finish();
-  // Waits until what was handed over is durable, while the disk refuses at most `patience`. Whether it is.
+  // Waits until what was handed over is durable, at most `patience`. Whether it is.
   bool finish_within(std::chrono::milliseconds patience);
   // The newest that became durable, if any was written by this object.
   const std::optional<storage::CheckpointInfo>& newest() const { return newest_; }

@@ -36,8 +36,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kDone = 0, kFailed = 1, kWrongOptions = 2;
-// Between ranks, per operation: longer than any step or checkpoint stall, short enough that a lost peer is noticed.
-constexpr std::chrono::minutes kPeerTimeout{5};
+// Between ranks, per operation, at least. That a peer died is noticed at once by its connection.
+constexpr std::chrono::minutes kPeerTimeoutLeast{5};
+// Where nobody watches: longer than any disk takes.
+constexpr std::chrono::hours kPeerTimeoutUnwatched{24};
 
 struct Arguments {
   std::string kind;
@@ -90,10 +92,16 @@ Options parse_options(const spec::OptionTable<Options>& table, const nlohmann::j
   throw std::invalid_argument(text);
 }
 
+// The watchdog of a rank that waits comes first, which says where everybody is: it gives half as long again as the limit.
+std::chrono::milliseconds peer_timeout(const spec::RunSpec& run) {
+  if (run.hang_seconds == 0) return kPeerTimeoutUnwatched;
+  return std::max<std::chrono::milliseconds>(kPeerTimeoutLeast, 2 * std::chrono::seconds(run.hang_seconds));
+}
+
 int run_training(TrainingPlan plan, const fs::path& dir, const RankEnvironment& environment,
                  ReportChannel& report) {
   listen_for_stop_request();
-  const auto ranks = join_process_group(environment, kPeerTimeout);
+  const auto ranks = join_process_group(environment, peer_timeout(plan.run));
   const auto end = train(std::move(plan), dir, environment, *ranks, report);
   ranks->barrier();  // no rank leaves while another still talks to it
   return end == TrainingEnd::kFinished ? kDone : kStoppedExitCode;

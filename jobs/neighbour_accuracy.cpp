@@ -12,6 +12,7 @@
 #include "jobs/evaluate/pictures.h"
 #include "jobs/parallel_for.h"
 #include "jobs/threads.h"
+#include "jobs/value_or_throw.h"
 
 namespace paddock::jobs {
 namespace {
@@ -57,8 +58,7 @@ NeighbourAccuracy::Part NeighbourAccuracy::part_of(data::SampleSetPtr set, std::
   const std::uint64_t size = std::min(count, set->size());
   Part part{std::make_shared<const data::Subset>(std::move(set), 0, size), {}};
   for (std::uint64_t i = 0; i < size; ++i) {
-    const auto about = part.set->about(i);
-    const std::string label = about ? about->label : std::string();
+    const std::string label = value_or_throw(part.set->about(i), "looking for labels").label;
     auto known = std::ranges::find(classes_, label);
     if (label.empty()) {
       part.labels.push_back(-1);

@@ -26,6 +26,9 @@ c10::intrusive_ptr<c10d::Backend> gloo_backend(const c10::intrusive_ptr<c10d::St
                                                      static_cast<int>(environment.world), options);
 }
 
+// All ranks are started at about the same time.
+constexpr std::chrono::minutes kJoinTimeout{5};
+
 // Tensors on the CPU go over Gloo, those on a GPU over NCCL; where that is missing, over the CPU.
 class C10dRanks final : public model::Collective {
  public:
@@ -35,7 +38,7 @@ class C10dRanks final : public model::Collective {
     options.port = environment.master_port;
     options.isServer = rank_ == 0;
     options.numWorkers = static_cast<std::size_t>(world_);
-    options.timeout = timeout;
+    options.timeout = std::min<std::chrono::milliseconds>(timeout, kJoinTimeout);
     store_ = c10::make_intrusive<c10d::TCPStore>(environment.master_address, options);
     gloo_ = gloo_backend(store_, environment, timeout);
   }

@@ -200,9 +200,10 @@ std::string RunRecord::health_state() const {
   return ranks_watch_.state();
 }
 
-void RunRecord::finish_student(const std::string& name, const Snapshot& snapshot) {
+bool RunRecord::finish_student(const std::string& name, const Snapshot& snapshot) {
   const auto info = writer_.write_apart(dir_ / "students" / name, snapshot);
-  report_.artifact("checkpoint-" + name, info.path.string(), info.hash);
+  if (info) report_.artifact("checkpoint-" + name, info->path.string(), info->hash);
+  return info.has_value();
 }
 
 bool RunRecord::finish_within(std::chrono::milliseconds patience) {
@@ -218,8 +219,10 @@ void RunRecord::report_end(std::int64_t step) {
       throw std::runtime_error(dir_.string() + ": the final checkpoint is gone");
     info = checkpoints.front();
   }
-  timing_->sync();
-  events_.sync();
+  for (StepLog* log : {&*timing_, &events_}) {
+    if (const auto problem = log->sync(); !problem.empty())
+      std::cerr << "the end of a log may be missing after a power cut: " << problem << '\n';
+  }
   if (!has_several()) report_.artifact("checkpoint", info->path.string(), info->hash);
   report_.artifact("run", dir_.string(), info->hash);
 }

@@ -52,9 +52,12 @@ class RunRecord {
   // Until what was handed over is durable, or the disk did not take it.
   void finish_writing();
   // Of several students: writes one's final networks to students/NAME and reports them as checkpoint-NAME.
-  void finish_student(const std::string& name, const Snapshot& snapshot);
+  // False: the disk does not take it yet.
+  bool finish_student(const std::string& name, const Snapshot& snapshot);
   // Until what was handed over is durable, while the disk refuses at most `patience`. Whether it is.
   bool finish_within(std::chrono::milliseconds patience);
+  // The disk has refused the newest.
+  bool is_refused() const { return writer_.is_refused(); }
   // Reports the run and, of one student, its final checkpoint, which was taken at `step` and is durable.
   void report_end(std::int64_t step);
 

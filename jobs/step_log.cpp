@@ -35,13 +35,16 @@ std::optional<std::int64_t> step_of(const std::string& line) {
 
 // Bytes of the whole lines, from the first on, whose step is at most `last_step`.
 std::uintmax_t kept_bytes(const std::filesystem::path& path, std::int64_t last_step) {
+  if (!std::filesystem::exists(path)) return 0;
   std::ifstream in(path, std::ios::binary);
+  if (!in) refuse(path, "opening");
   std::uintmax_t bytes = 0;
   for (std::string line; std::getline(in, line) && !in.eof();) {
     const auto step = step_of(line);
     if (!step || *step > last_step) break;
     bytes += line.size() + 1;
   }
+  if (in.bad()) refuse(path, "reading");  // else history would be taken for damage, and dropped
   return bytes;
 }
 
@@ -53,6 +56,7 @@ StepLog::StepLog(const std::filesystem::path& path, std::int64_t last_step) : pa
   if (descriptor_ < 0) refuse(path_, "opening");
   if (::ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0)
     refuse(path_, "dropping lines after the checkpoint");
+  synced_ = static_cast<std::int64_t>(bytes);
 }
 
 StepLog::~StepLog() {
@@ -66,15 +70,24 @@ void StepLog::append(const nlohmann::ordered_json& line) {
 
 std::string StepLog::sync() {
   if (auto problem = write_out(); !problem.empty()) return problem;
-  // What a failed sync leaves of the pages is unknown, so there is no trying again.
-  if (::fdatasync(descriptor_) != 0) refuse(path_, "syncing");
-  return {};
+  if (::fdatasync(descriptor_) == 0) {
+    synced_ += static_cast<std::int64_t>(unsynced_.size());
+    unsynced_.clear();
+    return {};
+  }
+  if (!may_pass(errno)) refuse(path_, "syncing");
+  std::string problem = path_.string() + ": syncing: " + std::strerror(errno);
+  // What a failed sync leaves of the pages is unknown: all since the last good one is written anew.
+  if (::ftruncate(descriptor_, synced_) != 0) refuse(path_, "dropping what could not be synced");
+  waiting_.insert(0, std::exchange(unsynced_, {}));
+  return problem;
 }
 
 std::string StepLog::write_out() {
   while (!waiting_.empty()) {
     const ssize_t written = ::write(descriptor_, waiting_.data(), waiting_.size());
     if (written > 0) {
+      unsynced_.append(waiting_, 0, static_cast<std::size_t>(written));
       waiting_.erase(0, static_cast<std::size_t>(written));
       continue;
     }

@@ -31,7 +31,9 @@ class StepLog {
 
   const std::filesystem::path path_;
   int descriptor_ = -1;
-  std::string waiting_;  // appended and not written yet
+  std::string waiting_;      // appended and not written yet
+  std::string unsynced_;     // written since the last sync that went well
+  std::int64_t synced_ = 0;  // bytes of the file up to there
 };
 
 }  // namespace paddock::jobs

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "data/sample_source.h"
@@ -16,6 +17,7 @@
 #include "jobs/quarantine_log.h"
 #include "jobs/run_record.h"
 #include "jobs/spec/distill.h"
+#include "jobs/spec/job_kinds.h"
 #include "jobs/start_summary.h"
 #include "jobs/stop_request.h"
 #include "jobs/training_batches.h"
@@ -37,6 +39,7 @@ constexpr std::int64_t kSkippedInARowMax = 10, kRollBacksMax = 3;
 
 // Between two looks whether the other ranks are still there, while the disk refuses the final checkpoint.
 constexpr std::chrono::seconds kDiskPatience(2);
+constexpr std::int64_t kHashBytes = 64;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -65,15 +68,9 @@ data::Splits open_splits(storage::Disk& disk, const TrainingPlan& plan, const fs
   return splits;
 }
 
-// The options that a run may be continued with under other values: they change what is kept, not what is computed.
-nlohmann::json identity_of(nlohmann::json options) {
-  if (options.contains("run")) {
-    for (const char* key :
-         {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
-          "activation_checkpointing", "unsaved_seconds", "loader_threads", "cache_megabytes"})
-      options["run"].erase(key);
-  }
-  return options;
+// A run is continued with other values of what changes nothing.
+nlohmann::json identity_of(const nlohmann::json& options) {
+  return spec::bound_options(*spec::find_job_kind("pretrain"), options);
 }
 
 class Training {
@@ -141,17 +138,18 @@ class Training {
     for (;;) {
       watchdog_.enter("waiting for the disk to take the final checkpoint", state_.step, ranks_.ranks() > 1);
       auto end = torch::zeros({1}, torch::kInt64);
-      if (record_ && !record_->finish_within(kDiskPatience)) end.fill_(is_stop_requested() ? 2 : 1);
+      if (record_ && !is_all_written()) end.fill_(is_stop_requested() && record_->is_refused() ? 2 : 1);
       ranks_.broadcast(end, 0);
       if (end.item<std::int64_t>() == 2) return TrainingEnd::kStopped;
       if (end.item<std::int64_t>() == 0) break;
     }
-    if (record_) {
-      export_students();
-      record_->report_end(state_.step);
-    }
+    if (record_) record_->report_end(state_.step);
     return TrainingEnd::kFinished;
   }
+
+  // On rank 0: that the final checkpoint is durable, and those of several students after it. A disk that refuses, and one that
+  // is slow, are waited for a little.
+  bool is_all_written() { return record_->finish_within(kDiskPatience) && export_students(); }
 
   const model::HeadedBackbone& teacher() const {
     return frozen_teacher_ ? *frozen_teacher_ : state_.students.front().pupil.average;
@@ -277,9 +275,9 @@ class Training {
     if (record_) record_->save(std::move(snapshot));
   }
 
-  // On rank 0. Each of several students becomes a checkpoint as that of a run for it alone.
-  // On rank 0, once the run's own final checkpoint is durable.
-  void export_students() {
+  // On rank 0, once the run's own final checkpoint is durable: each of several students becomes a checkpoint as that of a run
+  // for it alone.
+  bool export_students() {
     for (const Student& student : state_.students) {
       if (student.name.empty()) continue;
       watchdog_.enter("writing a student's final checkpoint", state_.step);
@@ -290,8 +288,12 @@ class Training {
       alone.update(student.counters());
       alone.update(nlohmann::json{
           {"step", state_.step}, {"data_offset", state_.data_offset}, {"rollbacks", state_.rollbacks}});
-      record_->finish_student(student.name, {state_.step, std::move(alone), student.pupil.networks()});
+      if (!record_->finish_student(student.name, {state_.step, std::move(alone), student.pupil.networks()})) {
+        std::this_thread::sleep_for(kDiskPatience);  // room on a disk announces itself to nobody
+        return false;
+      }
     }
+    return true;
   }
 
   void begin_or_resume() {
@@ -311,12 +313,27 @@ class Training {
       std::cerr << start_summary(plan_, static_cast<std::int64_t>(splits_.train->size()), ranks_.ranks(),
                                  compute_);
     }
+    compare_data();
     auto type = torch::tensor({static_cast<std::int64_t>(compute_)}, torch::kInt64);
     ranks_.broadcast(type, 0);
     compute_ = static_cast<torch::ScalarType>(type.item<std::int64_t>());
     state_.share(ranks_);
     for (Student& student : state_.students) student.pupil.set_compute_type(compute_);
     if (frozen_teacher_) frozen_teacher_->set_compute_type(compute_);
+  }
+
+  // A rank with other pictures would train on other samples, and nobody would see it. Collective.
+  void compare_data() {
+    auto hash = torch::zeros({kHashBytes}, torch::kUInt8);
+    const std::string& text = splits_.train->hash();
+    for (std::int64_t i = 0; i < std::min(kHashBytes, std::ssize(text)); ++i)
+      hash[i] = static_cast<std::uint8_t>(text[static_cast<std::size_t>(i)]);
+    const auto all = ranks_.all_gather(hash);
+    for (std::int64_t rank = 1; rank < ranks_.ranks(); ++rank) {
+      if (!all[rank].equal(all[0]))
+        throw std::invalid_argument("rank " + std::to_string(rank) + " sees other pictures in " + plan_.data +
+                                    " than rank 0: all nodes must have the same files there");
+    }
   }
 
   void resume(const storage::Checkpoint& checkpoint) {

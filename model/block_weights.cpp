@@ -1,5 +1,9 @@
 #include "model/block_weights.h"
 
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
 namespace paddock::model {
 namespace {
 
@@ -15,13 +19,32 @@ torch::Tensor scale_rows(const torch::Tensor& weight, const torch::Tensor& gain)
 struct NormedGradients {
   torch::Tensor weight, gain, bias;
 };
+// matrix + column · rowᵀ, whole rows a thread: addr_() divides them between threads wherever it likes, and rounds what is left
+// over of a vector otherwise than the rest, so its bits depend on their number.
+torch::Tensor add_outer_product(torch::Tensor matrix_OI, const torch::Tensor& column_O,
+                                const torch::Tensor& row_I) {
+  const std::int64_t width = matrix_OI.size(1);
+  const auto column = column_O.contiguous(), row = row_I.contiguous();
+  TORCH_CHECK(matrix_OI.is_contiguous() && matrix_OI.scalar_type() == torch::kFloat32);
+  float* const sums = matrix_OI.data_ptr<float>();
+  const float* const factors = column.data_ptr<float>();
+  const float* const terms = row.data_ptr<float>();
+  at::parallel_for(0, matrix_OI.size(0), std::max<std::int64_t>(1, 16'384 / width),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t o = begin; o < end; ++o) {
+                       for (std::int64_t i = 0; i < width; ++i) sums[o * width + i] += factors[o] * terms[i];
+                     }
+                   });
+  return matrix_OI;
+}
+
 NormedGradients unfold_columns(const torch::Tensor& weight, const torch::Tensor& folded_gradient,
                                const torch::Tensor& bias_gradient, const torch::Tensor& gain,
                                const torch::Tensor& bias) {
   NormedGradients gradients;
   gradients.gain = (weight * folded_gradient).sum(0);
   gradients.bias = weight.t().mv(bias_gradient);
-  gradients.weight = torch::Tensor(folded_gradient).mul_(gain).addr_(bias_gradient, bias);
+  gradients.weight = add_outer_product(torch::Tensor(folded_gradient).mul_(gain), bias_gradient, bias);
   return gradients;
 }
 
@@ -62,7 +85,7 @@ BlockWeights unfold_gradients(const BlockWeights& block, const FoldedBlock& fold
                    torch::addmv(block.proj_bias, block.proj_weight, folded.value_bias) * gradients.proj_bias;
   }
   unfolded.proj_weight =
-      scale_rows(gradients.proj_weight, block.ls1).addr_(unfolded.proj_bias, folded.value_bias);
+      add_outer_product(scale_rows(gradients.proj_weight, block.ls1), unfolded.proj_bias, folded.value_bias);
   unfolded.qkv_bias = torch::cat({gradients.query_bias, torch::zeros_like(value_bias), value_bias});
   const auto qkv = unfold_columns(block.qkv_weight, gradients.qkv_weight, unfolded.qkv_bias,
                                   block.norm1_weight, block.norm1_bias);

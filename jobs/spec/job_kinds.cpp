@@ -14,8 +14,11 @@ struct NoOptions {};
 // `table`: a function that returns the kind's OptionTable.
 template <typename Table>
 JobKind kind(std::string name, std::string doc, const std::vector<std::string>& artifacts, Table table) {
-  JobKind kind{
-      std::move(name), std::move(doc), [artifacts](const Json&) { return artifacts; }, true, 1, {}, {}};
+  JobKind kind;
+  kind.name = std::move(name);
+  kind.doc = std::move(doc);
+  kind.artifacts = [artifacts](const Json&) { return artifacts; };
+  kind.is_cacheable = true;
   kind.resolve = [table](const Json& with) -> tl::expected<Json, Problems> {
     const auto options = table().parse(with);
     if (!options) return tl::unexpected<Problems>(options.error());
@@ -31,6 +34,15 @@ const OptionTable<NoOptions>& command_table() {
   return table;
 }
 
+std::vector<std::pair<std::string, std::string>> free_training_options() {
+  std::vector<std::pair<std::string, std::string>> options;
+  for (const char* name :
+       {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
+        "activation_checkpointing", "unsaved_seconds", "loader_threads", "cache_megabytes"})
+    options.emplace_back("run", name);
+  return options;
+}
+
 std::vector<JobKind> make_job_kinds() {
   std::vector<JobKind> kinds;
   kinds.push_back(kind("curate", "makes a dataset from a folder of pictures", {"dataset"}, curate_table));
@@ -44,6 +56,8 @@ std::vector<JobKind> make_job_kinds() {
       kind("distill", "raises smaller students by a finished teacher", {"checkpoint", "run"}, distill_table));
   kinds.back().artifacts = distill_artifacts;
   kinds.back().format_version = 2;
+  for (JobKind& each : kinds)
+    if (each.name != "curate") each.free_options = free_training_options();
   kinds.push_back(kind("evaluate", "measures models and writes a report", {"report"}, evaluate_table));
   kinds.push_back(kind(std::string(kCommandKind), "runs any program", {}, command_table));
   kinds.back().is_cacheable = false;
@@ -62,6 +76,13 @@ const JobKind* find_job_kind(std::string_view name) {
     if (kind.name == name) return &kind;
   }
   return nullptr;
+}
+
+Json bound_options(const JobKind& kind, Json options) {
+  for (const auto& [group, name] : kind.free_options) {
+    if (options.contains(group) && options[group].is_object()) options[group].erase(name);
+  }
+  return options;
 }
 
 std::vector<std::string> job_kind_names() {

@@ -23,6 +23,9 @@ struct JobKind {
   std::function<std::vector<std::string>(const Json& with)> artifacts;
   bool is_cacheable = false;        // a function of its options: equal stage keys are equal results
   std::int64_t format_version = 1;  // raised when the same options would give another result
+  // Options that change what is kept, how fast, or how patient it is, never the result: {"run", "hang_seconds"}. A job goes on
+  // with other values of them, and the stage key leaves them out.
+  std::vector<std::pair<std::string, std::string>> free_options = {};
   // `with` → options with all defaults, or every problem. References pass as text.
   std::function<tl::expected<Json, Problems>(const Json& with)> resolve;
   std::function<Json()> schema;  // of `with`
@@ -34,5 +37,8 @@ const std::vector<JobKind>& job_kinds();
 // nullptr: no such kind.
 const JobKind* find_job_kind(std::string_view name);
 std::vector<std::string> job_kind_names();
+
+// The options without those that are free.
+Json bound_options(const JobKind& kind, Json options);
 
 }  // namespace paddock::spec

@@ -59,7 +59,7 @@ void attend_in_pairs(const AttentionHead<Bfloat16>& head, float* scratch) {
   float* values = memory.take(half(head.keys) * width);
   float* pairs = memory.take(half(head.keys) * width);
   float* scores = memory.take(kQueryRows * padded);
-  float* rounded = memory.take(kQueryRows * padded / 2);
+  float* rounded = memory.take(kQueryRows * std::max(padded, width) / 2);
   float* queries = memory.take(kQueryRows * width);
   float* outputs = memory.take(kQueryRows * width);
   float* sums = memory.take(kQueryRows);
@@ -89,7 +89,7 @@ void attend_in_pairs_backward(const AttentionHead<Bfloat16>& head,
   float* value_gradients = memory.take(head.keys * width);
   float* scores = memory.take(kQueryRows * padded);
   float* score_gradient = memory.take(kQueryRows * padded);
-  float* rounded = memory.take(kQueryRows * padded);
+  float* rounded = memory.take(kQueryRows * std::max(padded, width));
   float* queries = memory.take(kQueryRows * width);
   float* outer = memory.take(kQueryRows * width);  // gradients of the outputs
   float* outputs = memory.take(kQueryRows * width);

@@ -16,6 +16,7 @@ namespace paddock::model {
 struct Case {
   std::string name;
   std::function<void(VisionTransformerOptions&)> change;
+  std::int64_t little = 24;  // side of the smaller views
 };
 
 inline void PrintTo(const Case& each, std::ostream* out) {
@@ -63,9 +64,9 @@ struct Outcome {
   NamedTensors gradients;
 };
 
-inline Outcome train(const VisionTransformer& network) {
+inline Outcome train(const VisionTransformer& network, std::int64_t side = 24) {
   torch::manual_seed(9);
-  const auto large = torch::randn({3, 3, 56, 56}), little = torch::randn({5, 3, 24, 24});
+  const auto large = torch::randn({3, 3, 56, 56}), little = torch::randn({5, 3, side, side});
   const auto masks = torch::rand({3, 49}).lt(.4);
   const auto index = torch::tensor({0, 5, 48, 49, 100, 5}, torch::kInt64);
   const KeptSamples kept = network.options().drop_path > 0 ? KeptSamples(last_samples) : KeptSamples();

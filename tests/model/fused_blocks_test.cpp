@@ -13,7 +13,7 @@ class FusedBlocks : public ::testing::TestWithParam<Case> {};
 TEST_P(FusedBlocks, GiveTheOutputsAndGradientsOfLibTorchsOperations) {
   const auto fused = network_of(GetParam(), true);
   const auto plain = network_of(GetParam(), false);
-  const auto fast = train(fused), slow = train(plain);
+  const auto fast = train(fused, GetParam().little), slow = train(plain, GetParam().little);
   for (std::size_t i = 0; i < slow.outputs.size(); ++i)
     EXPECT_LT(relative_distance(fast.outputs[i], slow.outputs[i]), 1e-5) << i;
   ASSERT_EQ(fast.gradients.size(), slow.gradients.size());
@@ -41,7 +41,7 @@ TEST_P(FusedBlocks, AreAsCloseToFloat32InBfloat16AsLibTorchsOperationsAre) {
   const auto outcome = [&](bool is_fused, torch::ScalarType type) {
     auto network = network_of(GetParam(), is_fused);
     network.set_compute_type(type);
-    return train(network);
+    return train(network, GetParam().little);
   };
   const auto wanted = outcome(false, torch::kFloat32), slow = outcome(false, torch::kBFloat16),
              fast = outcome(true, torch::kBFloat16);
@@ -60,11 +60,11 @@ TEST_P(FusedBlocks, AreAsCloseToFloat32InBfloat16AsLibTorchsOperationsAre) {
 
 void expect_same_bits_for_any_number_of_threads(const Case& each, torch::ScalarType type) {
   std::vector<Outcome> outcomes;
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : {1, 2, 3, 5}) {
     const Threads guard(threads);
     auto network = network_of(each, true);
     network.set_compute_type(type);
-    outcomes.push_back(train(network));
+    outcomes.push_back(train(network, each.little));
   }
   for (std::size_t other = 1; other < outcomes.size(); ++other) {
     for (std::size_t i = 0; i < outcomes[0].outputs.size(); ++i)
@@ -83,6 +83,11 @@ TEST_P(FusedBlocks, GiveTheSameBitsForAnyNumberOfThreads) {
   expect_same_bits_for_any_number_of_threads(GetParam(), torch::kBFloat16);
 }
 
+void wide_heads(VisionTransformerOptions& options) {
+  options.embed_dim = 256;
+  options.heads = 2;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Options, FusedBlocks,
     ::testing::Values(Case{"Plain", [](auto&) {}},
@@ -95,7 +100,9 @@ INSTANTIATE_TEST_SUITE_P(
                            [](auto& options) {
                              options.embed_dim = 66;
                              options.ffn_hidden = 101;
-                           }}),
+                           }},
+                      // Heads wider than there are tokens: 26, and 37, of 128 numbers.
+                      Case{"WideHeads", wide_heads, 40}, Case{"WiderThanRows", wide_heads, 48}),
     [](const auto& each) { return each.param.name; });
 
 TEST(FusedBlocks, KeepNothingForASecondBackwardPass) {
