@@ -9,7 +9,6 @@
 #include <thread>
 #include <utility>
 
-#include "data/sample_source.h"
 #include "jobs/devices.h"
 #include "jobs/heldout_loss.h"
 #include "jobs/model_checkpoint.h"
@@ -22,6 +21,7 @@
 #include "jobs/stop_request.h"
 #include "jobs/training_batches.h"
 #include "jobs/training_loss.h"
+#include "jobs/training_pictures.h"
 #include "jobs/training_schedule.h"
 #include "jobs/training_state.h"
 #include "jobs/value_or_throw.h"
@@ -39,33 +39,9 @@ constexpr std::int64_t kSkippedInARowMax = 10, kRollBacksMax = 3;
 
 // Between two looks whether the other ranks are still there, while the disk refuses the final checkpoint.
 constexpr std::chrono::seconds kDiskPatience(2);
-constexpr std::int64_t kHashBytes = 64;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-// What is learnt from and what is held out, of whatever kind. Tars without an index are indexed; each rank
-// begins with its own.
-data::Splits open_splits(storage::Disk& disk, const TrainingPlan& plan, const fs::path& dir,
-                         const model::Collective& ranks, ReportChannel& report) {
-  data::SplitOptions options{.data = plan.data,
-                             .data_test = plan.data_test,
-                             .heldout_fraction = plan.heldout_fraction,
-                             .needs_test = plan.run.heldout_every > 0};
-  options.source.index_dir = dir / "tar-index";
-  options.source.part = static_cast<std::uint64_t>(ranks.rank());
-  options.source.parts = static_cast<std::uint64_t>(ranks.ranks());
-  auto reported = Clock::now();
-  options.source.progress = [&](std::uint64_t done, std::uint64_t tars) {
-    if (ranks.rank() != 0 || Clock::now() - reported < std::chrono::seconds(1)) return;
-    reported = Clock::now();
-    report.progress({{"phase", "index"}, {"step", done}, {"steps", tars}});
-  };
-  auto splits = value_or_throw(data::open_splits(disk, options), "opening the pictures");
-  if (ranks.rank() == 0)
-    for (const std::string& about : splits.about) std::cerr << about << '\n';
-  return splits;
 }
 
 // A run is continued with other values of what changes nothing.
@@ -85,7 +61,7 @@ class Training {
         report_(report),
         hooks_(hooks),
         device_(choose_device(plan_.run.device)),
-        splits_(open_splits(disk_, plan_, dir_, ranks_, report_)),
+        splits_(open_pictures(disk_, plan_, dir_, ranks_, report_)),
         state_(
             students_of(plan_),
             {plan_.schedule.layerwise_decay, plan_.schedule.patch_embed_lr_mult, plan_.seed},
@@ -313,27 +289,13 @@ class Training {
       std::cerr << start_summary(plan_, static_cast<std::int64_t>(splits_.train->size()), ranks_.ranks(),
                                  compute_);
     }
-    compare_data();
+    compare_pictures(*splits_.train, plan_.data, ranks_);
     auto type = torch::tensor({static_cast<std::int64_t>(compute_)}, torch::kInt64);
     ranks_.broadcast(type, 0);
     compute_ = static_cast<torch::ScalarType>(type.item<std::int64_t>());
     state_.share(ranks_);
     for (Student& student : state_.students) student.pupil.set_compute_type(compute_);
     if (frozen_teacher_) frozen_teacher_->set_compute_type(compute_);
-  }
-
-  // A rank with other pictures would train on other samples, and nobody would see it. Collective.
-  void compare_data() {
-    auto hash = torch::zeros({kHashBytes}, torch::kUInt8);
-    const std::string& text = splits_.train->hash();
-    for (std::int64_t i = 0; i < std::min(kHashBytes, std::ssize(text)); ++i)
-      hash[i] = static_cast<std::uint8_t>(text[static_cast<std::size_t>(i)]);
-    const auto all = ranks_.all_gather(hash);
-    for (std::int64_t rank = 1; rank < ranks_.ranks(); ++rank) {
-      if (!all[rank].equal(all[0]))
-        throw std::invalid_argument("rank " + std::to_string(rank) + " sees other pictures in " + plan_.data +
-                                    " than rank 0: all nodes must have the same files there");
-    }
   }
 
   void resume(const storage::Checkpoint& checkpoint) {

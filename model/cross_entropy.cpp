@@ -67,7 +67,7 @@ struct SoftCrossEntropy : torch::autograd::Function<SoftCrossEntropy> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list outer) {
     const auto gradient = context->get_saved_variables()[0];
-    return {gradient * outer[0].to(gradient.scalar_type()), {}, {}, {}};
+    return {gradient * outer[0], {}, {}, {}};
   }
 };
 

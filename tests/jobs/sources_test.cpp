@@ -10,7 +10,9 @@
 #include "jobs/pretrain.h"
 #include "jobs/spec/evaluate.h"
 #include "jobs/training.h"
+#include "jobs/training_pictures.h"
 #include "tests/jobs/tiny_run.h"
+#include "tests/model/ranks_in_memory.h"
 #include "tests/storage/tar_archive.h"
 
 namespace paddock::jobs {
@@ -69,6 +71,29 @@ TEST_F(SourcesTest, ARunIsTheSameFromShardsFromFilesAndFromTars) {
   run(options, at("from-tars"));
   EXPECT_EQ(text_of_file(at("from-tars") / "metrics.jsonl"), metrics);
   EXPECT_EQ(text_of_file(at("from-tars") / "heldout.jsonl"), heldout);
+}
+
+// One node's copy of the files lacks one: it would permute another set, and train on other samples.
+TEST_F(SourcesTest, RanksThatSeeOtherPicturesAreRefused) {
+  const fs::path data = write_dataset(at("dataset"));
+  copy_split(data / "train", at("a/train"), at("a.tar"));
+  copy_split(data / "train", at("b/train"), at("b.tar"));
+  const auto compare = [&] {
+    model::RanksInMemory(2).run([&](model::Collective& rank) {
+      const auto splits = value_or_throw(
+          data::open_splits(disk_, {.data = at(rank.rank() == 0 ? "a" : "b").string(), .needs_test = false}),
+          "opening");
+      compare_pictures(*splits.train, "/data", rank);
+    });
+  };
+  EXPECT_NO_THROW(compare());
+  fs::remove(*fs::directory_iterator(at("b/train")));
+  try {
+    compare();
+    FAIL() << "it was not noticed";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_THAT(error.what(), HasSubstr("rank 1 sees other pictures in /data than rank 0"));
+  }
 }
 
 // Pictures of one colour each, in a folder a colour. The first `misplaced` red ones lie among the blue.
