@@ -290,9 +290,17 @@ void add_simulate(CLI::App& app, Chosen& chosen) {
     chosen.run = [&chosen, given]() -> Result<int> {
       const auto& options = given->trial;
       const bool has_workload = !options.trace.empty() || options.synthetic > 0;
-      if (!has_workload && (options.nodes > 0 || options.cores > 0 || !options.write.empty()))
+      const bool is_of_workload = options.nodes > 0 || options.cores > 0 || !options.write.empty() ||
+                                  options.policy != "all" ||
+                                  options.load != simulation::TrialOptions().load || chosen.is_json;
+      if (!has_workload && is_of_workload)
+        return fail(
+            Code::kInvalid,
+            "--nodes, --cores, --load, --policy, --write and --output are of a workload: give --trace or "
+            "--synthetic");
+      if (has_workload && (given->seeds > 1 || given->events))
         return fail(Code::kInvalid,
-                    "--nodes, --cores and --write are of a workload: give --trace or --synthetic");
+                    "--seeds and --events are of histories: leave out --trace and --synthetic");
       if (!has_workload) return simulate_seeds(given->trial.seed, given->seeds, given->events);
       return simulate_workload(given->trial, chosen.is_json);
     };

@@ -97,16 +97,19 @@ Result<int> status(const Options& options, bool is_json) {
 void add_status(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("status", "lists the graphs, or shows one with its jobs");
-  command->add_option("GRAPH", options->graph, "number, or name: the newest of that name");
+  CLI::Option* const graph =
+      command->add_option("GRAPH", options->graph, "number, or name: the newest of that name");
   command
       ->add_option("--limit", options->limit,
                    "jobs shown at most; those of a graph that has more come in the order of their names")
       ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--after", options->after, "only jobs behind this name");
+      ->capture_default_str()
+      ->needs(graph);
+  command->add_option("--after", options->after, "only jobs behind this name")->needs(graph);
   command->add_option("--job-state", options->state, "only jobs in this state, like failed")
       ->check(CLI::IsMember({"waiting", "preparing", "queued", "running", "backing_off", "succeeded",
-                             "failed", "cancelled", "skipped"}));
+                             "failed", "cancelled", "skipped"}))
+      ->needs(graph);
   command->add_flag("--watch", options->watches, "keeps showing the graph until it has ended");
   add_target_options(*command, options->target);
   add_output_option(*command, chosen);

@@ -63,6 +63,9 @@ Graph without_jobs(const Graph& graph) {
   summary.cancelled = graph.cancelled;
   summary.submitted = graph.submitted;
   summary.ended = graph.ended;
+  summary.retry_of = graph.retry_of;
+  summary.schedule = graph.schedule;
+  summary.scheduled_for = graph.scheduled_for;
   return summary;
 }
 

@@ -90,7 +90,7 @@ Millis Coordinator::time_to_wait() const {
   if (const auto deadline = scheduler::next_deadline(cluster_)) wait = std::min(wait, *deadline - now());
   if (const auto turn = scheduler::next_reservation_turn(cluster_))
     wait = std::min(wait, Millis(turn->unix_ms - around_.clock.wall().unix_ms));
-  if (has_old_graphs_ && around_.space.is_whole()) wait = std::min(wait, kBetweenRemovals);
+  if (has_old_graphs_) wait = std::min(wait, remove_again_at_ - now());
   const auto scheduled = schedules_.next();
   if (scheduled && around_.space.is_whole())
     wait = std::min(wait, Millis(scheduled->unix_ms - around_.clock.wall().unix_ms));
@@ -194,7 +194,11 @@ Result<void> Coordinator::carry_through(Turn turn) {
 // Memory and the time of the next start. Between turns, so that all effects of the events so far are carried
 // out.
 Result<void> Coordinator::keep_bounds() {
-  if (!around_.space.is_whole()) return {};  // what room there is, is for what was accepted
+  if (!around_.space
+           .is_whole()) {  // what room there is, is for what was accepted; output that nobody keeps makes more
+    if (now() >= remove_again_at_) remove_old_graphs();
+    return {};
+  }
   const std::uint64_t event = journal_.next_sequence();
   const bool is_time = now() >= look_at_;
   if (event >= look_at_event_ || is_time) {
@@ -204,8 +208,8 @@ Result<void> Coordinator::keep_bounds() {
     TRY(archive_ended(), "archiving graphs that have ended");
     has_old_graphs_ = true;
   }
-  if (has_old_graphs_) {
-    TRY_ASSIGN(has_old_graphs_, retention_.look(around_.clock.wall()), "removing what is kept no longer");
+  if (has_old_graphs_ && now() >= remove_again_at_) {
+    remove_old_graphs();
   }
   if (std::exchange(gives_memory_back_, false)) malloc_trim(0);
   if (journal_.events_since_snapshot() < options_.snapshot_events) return {};
@@ -217,6 +221,14 @@ Result<void> Coordinator::keep_bounds() {
   log_.info("snapshot_taken",
             {{"events", journal_.next_sequence() - 1}, {"jobs", jobs}, {"took_ms", (now() - start).count()}});
   return {};
+}
+
+// What cannot be removed is no reason to stop: it is shown, and tried again with the next look.
+void Coordinator::remove_old_graphs() {
+  const auto has_more = retention_.look(around_.clock.wall());
+  has_old_graphs_ = has_more.value_or(false);
+  remove_again_at_ = now() + (has_old_graphs_ ? kBetweenRemovals : kIdleMax);
+  if (!has_more) log_.error("retention_failed", {{"reason", has_more.error().message}});
 }
 
 Result<void> Coordinator::archive_ended() {

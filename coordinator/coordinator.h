@@ -72,6 +72,7 @@ class Coordinator {
   void take(const wire::Received& received, Turn& turn);
   Result<void> carry_through(Turn turn);
   Result<void> keep_bounds();
+  void remove_old_graphs();
   Result<void> archive_ended();
   scheduler::Moment moment() const;
   Result<void> carry_out(const scheduler::Effects& effects);
@@ -89,6 +90,7 @@ class Coordinator {
   storage::CheckpointIndex checkpoints_;
   Retention retention_;
   bool has_old_graphs_ = false;  // to remove, without waiting for the next look
+  Instant remove_again_at_{};
   Schedules schedules_;
   Workers workers_;
   Requests requests_;

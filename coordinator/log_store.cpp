@@ -44,6 +44,26 @@ int write_at(int file, std::uint64_t offset, std::span<const std::byte> bytes) {
   return 0;
 }
 
+// The folder with all that is in it, file by file, at most `left` of them. False: there is more.
+bool remove_within(const std::filesystem::path& folder, std::size_t& left, std::error_code& error) {
+  std::filesystem::directory_iterator entry(folder, error);
+  if (error == std::errc::no_such_file_or_directory) {
+    error.clear();
+    return true;
+  }
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (left == 0) return false;
+    const std::filesystem::path path = entry->path();
+    if (entry->is_directory(error) && !entry->is_symlink(error)) {
+      if (!remove_within(path, left, error)) return false;
+    } else if (!error && std::filesystem::remove(path, error)) {
+      --left;
+    }
+  }
+  if (!error) std::filesystem::remove(folder, error);
+  return true;
+}
+
 }  // namespace
 
 std::filesystem::path LogStore::path_of(const LogKey& key) const {
@@ -81,17 +101,10 @@ std::string LogStore::end_note() const {
 Result<bool> LogStore::remove_some(GraphId graph, std::size_t files_max) {
   const auto folder = folder_ / std::to_string(graph.value);
   std::error_code error;
-  std::uintmax_t removed = 0;
-  std::filesystem::directory_iterator job(folder, error);
-  if (error == std::errc::no_such_file_or_directory) return true;
-  while (!error && job != std::filesystem::directory_iterator()) {
-    if (removed >= files_max) return false;
-    removed += std::filesystem::remove_all(job->path(), error);
-    if (!error) job.increment(error);
-  }
-  if (!error) std::filesystem::remove(folder, error);
+  std::size_t left = files_max;
+  const bool is_done = remove_within(folder, left, error);
   if (error) return refused(folder, error.value());
-  return true;
+  return is_done;
 }
 
 std::uint64_t LogStore::size(const LogKey& key) const {

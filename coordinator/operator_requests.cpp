@@ -49,9 +49,7 @@ Result<void> Requests::why(const Asker& asker, wire::Why::Reader request, Instan
 
 Result<void> Requests::retry(const Asker& asker, wire::Retry::Reader request, Turn& turn) {
   const std::string token = to_text(request.getToken());
-  if (token.empty() || token.size() > limits::kNameBytesMax)
-    return fail(Code::kInvalid,
-                "a retry needs a token of 1 to " + std::to_string(limits::kNameBytesMax) + " bytes");
+  TRY(check_token(token), "a retry");
   if (from_.cluster.tokens.contains(token)) {
     answer_submitted(asker, token);
     return {};

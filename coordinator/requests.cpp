@@ -219,15 +219,18 @@ void Requests::answer_submitted(const Asker& asker, const scheduler::Graph& grap
   answer(asker, builder);
 }
 
-Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, Turn& turn) {
-  const std::string token = to_text(request.getToken());
-  if (token.empty() || token.size() > limits::kNameBytesMax) {
-    return fail(Code::kInvalid, "a submission needs a token of 1 to " +
-                                    std::to_string(limits::kNameBytesMax) +
+Result<void> check_token(const std::string& token) {
+  if (token.empty() || token.size() > limits::kNameBytesMax)
+    return fail(Code::kInvalid, "it needs a token of 1 to " + std::to_string(limits::kNameBytesMax) +
                                     " bytes, drawn by the client, so that sending it twice is harmless");
-  }
   if (token.find('@') != std::string::npos)
     return fail(Code::kInvalid, "a token with @ is a scheduled run's; draw another");
+  return {};
+}
+
+Result<void> Requests::submit(const Asker& asker, wire::Submit::Reader request, Turn& turn) {
+  const std::string token = to_text(request.getToken());
+  TRY(check_token(token), "a submission");
   if (from_.cluster.tokens.contains(token)) {
     answer_submitted(asker, token);
     return {};

@@ -37,6 +37,9 @@ struct Sources {
   const Log& log;
 };
 
+// Of a submission, a retry, a run out of turn: what the client draws. kInvalid.
+Result<void> check_token(const std::string& token);
+
 class Requests {
  public:
   explicit Requests(const Sources& sources) : from_(sources) {}

@@ -139,9 +139,7 @@ Result<void> Requests::steer_schedule(const Asker& asker, wire::SteerSchedule::R
 
 Result<void> Requests::run_schedule_now(const Asker& asker, const Schedule& schedule,
                                         const std::string& token, Turn& turn) {
-  if (token.empty() || token.size() > limits::kNameBytesMax || token.find('@') != std::string::npos)
-    return fail(Code::kInvalid, "a run needs a token of 1 to " + std::to_string(limits::kNameBytesMax) +
-                                    " bytes without @, drawn by the client");
+  TRY(check_token(token), "a run");
   if (from_.cluster.tokens.contains(token)) {
     answer_submitted(asker, token);
     return {};
@@ -162,6 +160,15 @@ Result<void> Requests::run_schedule_now(const Asker& asker, const Schedule& sche
   if (!is_waiting) turn.events.emplace_back(scheduler::ScheduleRunAsked{schedule.name, token});
   turn.answers.emplace_back([this, asker, token, name = schedule.name] {
     if (from_.cluster.tokens.contains(token)) return answer_submitted(asker, token);
+    const auto known = from_.cluster.schedules.find(name);
+    if (known == from_.cluster.schedules.end())
+      return refuse(asker, Error{Code::kNotFound, "the schedule " + name + " has just been removed"});
+    if (std::ranges::find(known->second.waiting, token, &scheduler::WaitingRun::token) ==
+        known->second.waiting.end()) {
+      const auto& history = known->second.history;
+      return refuse(asker, Error{Code::kConflict,
+                                 "the run was passed over: " + (history.empty() ? "" : history.back().note)});
+    }
     capnp::MallocMessageBuilder builder;  // it waits for the run before
     wire::begin(builder, asker.request_id).initSubmitted().setName(name);
     answer(asker, builder);

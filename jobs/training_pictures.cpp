@@ -41,7 +41,8 @@ data::Splits open_pictures(storage::Disk& disk, const TrainingPlan& plan, const 
   return splits;
 }
 
-void compare_pictures(const storage::SampleSet& pictures, const std::string& where, model::Collective& ranks) {
+void compare_pictures(const storage::SampleSet& pictures, const std::string& where,
+                      model::Collective& ranks) {
   auto hash = torch::zeros({kHashBytes}, torch::kUInt8);
   // By name: each node may have a copy of its own, made at another time.
   storage::Hasher names;

@@ -62,7 +62,7 @@ bool AttemptFolders::reuse(Folder& folder, Fence fence, const std::string& log) 
   return false;
 }
 
-Result<fs::path> AttemptFolders::open(Fence fence, RankId rank) {
+Result<fs::path> AttemptFolders::open(Fence fence, RankId rank, bool is_private) {
   const fs::path path = attempt_folder(state_, fence);
   const std::string log = log_name(rank);
   const auto [at, is_new] = live_.try_emplace(fence, Folder{fence, {}, true});
@@ -71,7 +71,10 @@ Result<fs::path> AttemptFolders::open(Fence fence, RankId rank) {
   if (ended_.size() > kept_) {
     Folder oldest = std::move(ended_.front());
     ended_.pop_front();
-    if (reuse(oldest, fence, log)) return path;
+    if (is_private)
+      remove(oldest);
+    else if (reuse(oldest, fence, log))
+      return path;
   }
   std::error_code error;
   if (mkdir(path.c_str(), 0755) != 0) fs::create_directories(path, error);

@@ -26,8 +26,8 @@ class AttemptFolders {
   AttemptFolders(std::filesystem::path state, std::size_t kept);
 
   // The attempt's folder, made if it is not there, where `rank` has no log yet. What else a folder had is
-  // overwritten by its new attempt. kUnavailable: the disk refuses.
-  Result<std::filesystem::path> open(Fence fence, RankId rank);
+  // overwritten by its new attempt; where it `is_private`, a tenant's own, it is made anew. kUnavailable: the disk refuses.
+  Result<std::filesystem::path> open(Fence fence, RankId rank, bool is_private = false);
   // All ranks of the attempt have ended and nobody asks for its logs any more: it is kept until `kept` others
   // have followed.
   void ended(Fence fence);

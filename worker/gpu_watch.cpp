@@ -62,6 +62,8 @@ int watch(Nvml& nvml, const std::vector<Gpu>& gpus) {
         if (!say(news_of(**happened, gpus))) return 0;
         continue;  // all that waits, before the next sign of life
       }
+      // A device that has fallen off the bus fails every wait at once.
+      if (!happened) poll(nullptr, 0, static_cast<int>(kRoundMs));
     } else {
       poll(nullptr, 0, static_cast<int>(kRoundMs));
     }

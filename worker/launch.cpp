@@ -58,7 +58,14 @@ std::vector<std::string> environment_of(const StartOrder& order, const StartOrde
 // A folder that is made here is `user`'s.
 Result<void> make_folder(const fs::path& folder, const std::optional<RankUser>& user) {
   bool is_new = mkdir(folder.c_str(), 0755) == 0;
-  if (!is_new && errno == EEXIST) return {};
+  if (!is_new && errno == EEXIST) {
+    struct stat status {};
+    if (!user || stat(folder.c_str(), &status) != 0 || status.st_uid == user->uid) return {};
+    return fail(Code::kDenied, "the folder " + folder.string() + " belongs to user number " +
+                                   std::to_string(status.st_uid) + ", whose tenant began this work, not to " +
+                                   user->name + ": give it to " + user->name +
+                                   " (chown -R), remove it, or submit the job with cache: false");
+  }
   std::error_code error;
   if (!is_new) is_new = fs::create_directories(folder, error);
   if (error) return fail(Code::kUnavailable, "making the folder " + folder.string() + ": " + error.message());
@@ -94,6 +101,22 @@ Result<void> write_over(const fs::path& path, const std::string& text) {
   return fail(Code::kUnavailable, "writing " + path.string() + ": " + std::generic_category().message(error));
 }
 
+// A new file that nobody but `user` and root ever could read, also while it is being written; another rank may read the one of
+// before meanwhile.
+Result<void> write_private(const fs::path& path, const std::string& text, const RankUser& user) {
+  const std::string fresh = path.string() + ".new";
+  unlink(fresh.c_str());
+  const int file = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+  const bool is_written = file >= 0 && fchown(file, user.uid, user.gid) == 0 &&
+                          write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                          rename(fresh.c_str(), path.c_str()) == 0;
+  const int error = errno;
+  if (file >= 0) close(file);
+  if (is_written) return {};
+  return fail(Code::kUnavailable, "writing " + path.string() + " for " + user.name + ": " +
+                                      std::generic_category().message(error));
+}
+
 }  // namespace
 
 Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, AttemptFolders& folders,
@@ -103,7 +126,8 @@ Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, A
     return fail(Code::kInvalid, "the job's folder '" + order.directory + "' is not an absolute path");
   }
   const RankId rank = order.ranks[index].rank;
-  TRY_ASSIGN(const fs::path folder, folders.open(order.fence, rank), "preparing the attempt");
+  TRY_ASSIGN(const fs::path folder, folders.open(order.fence, rank, user.has_value()),
+             "preparing the attempt");
   const fs::path spec = folder / "spec.json";
   GuardLaunch launch;
   launch.command = command_of(order, runner, spec);
@@ -111,10 +135,10 @@ Result<GuardLaunch> prepare_launch(const StartOrder& order, std::size_t index, A
     return fail(Code::kInvalid, "the job has no command to run");
   }
   TRY(make_folder(order.directory, user), "preparing the job's folder");
-  TRY(write_over(spec, order.spec), "preparing the attempt");
-  // For its tenant's eyes alone.
-  if (user && (chown(spec.c_str(), user->uid, user->gid) != 0 || chmod(spec.c_str(), 0400) != 0))
-    return fail(Code::kUnavailable, "giving " + spec.string() + " to " + user->name);
+  if (user)
+    TRY(write_private(spec, order.spec, *user), "preparing the attempt");
+  else
+    TRY(write_over(spec, order.spec), "preparing the attempt");
   launch.environment = environment_of(order, order.ranks[index], spec, inherited);
   launch.user = user;
   if (user) add_user(*user, launch.environment);

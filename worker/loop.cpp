@@ -24,6 +24,7 @@ constexpr int kLogPiecesAtEnd = 64;   // of one that has ended, so that its log 
 constexpr std::uint64_t kLogBytesInFlight =
     8 * limits::kLogChunkBytesMax;  // that the coordinator has not taken yet
 constexpr Millis kBoundEvery = std::chrono::seconds(1);
+constexpr Millis kEndWaitsForGpuNews = std::chrono::seconds(4);
 constexpr Millis kEndWaitsForLog =
     std::chrono::seconds(2);  // then it is told, and the rest of the log follows
 constexpr int kMessagesPerTurn = 256;
@@ -59,7 +60,9 @@ Millis Loop::time_to_wake() {
   if (hold_until_) wake = std::min(wake, *hold_until_);
   wake = std::min(wake, parts_.gpus.next_wake());
   for (const auto& [key, rank] : ranks_) {
-    if (rank.ended) wake = std::min(wake, rank.ended_at + kEndWaitsForLog);
+    if (!rank.ended) continue;
+    const bool waits_for_log = boot_now() < rank.ended_at + kEndWaitsForLog;
+    wake = std::min(wake, rank.ended_at + (waits_for_log ? kEndWaitsForLog : kEndWaitsForGpuNews));
   }
   timer_.set(wake);
   return std::clamp(wake - boot_now(), Millis(0), Millis(std::chrono::hours(1)));
@@ -300,11 +303,12 @@ void Loop::watch_gpus() {
   }
 }
 
-// What the driver had to say about the device by the time a rank failed is here with its next sign of life.
+// What the driver had to say about the device by the time a rank failed is here with its next but one sign of life: the next
+// may have been on its way, or comes from a round that was under way.
 bool Loop::waits_for_gpu_news(const LiveRank& rank) const {
   const bool has_failed = rank.ended->exit_code != 0 || rank.ended->signal != 0;
   return has_failed && !rank.gpus.empty() && parts_.gpus.is_alive() &&
-         parts_.gpus.signs_of_life() == rank.signs_of_life;
+         parts_.gpus.signs_of_life() < rank.signs_of_life + 2;
 }
 
 // A rank's end is told after its log, unless that cannot be sent now or is long: then the rest follows.
@@ -312,7 +316,8 @@ void Loop::tell_ends() {
   const Instant now = boot_now();
   for (auto& [key, rank] : ranks_) {
     const bool waits = agent_.is_joined() && !rank.tail.is_over() && now < rank.ended_at + kEndWaitsForLog;
-    if (!rank.ended || waits || (waits_for_gpu_news(rank) && now < rank.ended_at + kEndWaitsForLog)) continue;
+    if (!rank.ended || waits || (waits_for_gpu_news(rank) && now < rank.ended_at + kEndWaitsForGpuNews))
+      continue;
     for (const std::string& uuid : rank.gpus) {
       const auto fault = parts_.gpus.faults().find(uuid);
       if (fault != parts_.gpus.faults().end()) rank.ended->gpu_fault = uuid + ": " + fault->second;

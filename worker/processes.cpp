@@ -172,8 +172,10 @@ bool Processes::tell_start(const Guard& guard, std::string_view launch, int repo
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(count * sizeof(int));
   std::memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
-  return sendmsg(guard.control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-         static_cast<ssize_t>(sizeof order + launch.size());
+  const bool is_sent = sendmsg(guard.control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                       static_cast<ssize_t>(sizeof order + launch.size());
+  if (!is_sent) shutdown(guard.control, SHUT_RDWR);  // else it would wait for ever
+  return is_sent;
 }
 
 void Processes::kill(const RankKey& key) {

@@ -169,7 +169,7 @@ TEST(Schedules, PauseResumeRemoveAndRunNow) {
   EXPECT_EQ(steer(story, "runNow", "now").message().getSubmitted().getGraph(), 1u);
   EXPECT_EQ(steer(story, "runNow", "now").message().getSubmitted().getGraph(), 1u) << "the same, asked again";
   EXPECT_THAT(refusal(steer(story, "runNow", "more")), HasSubstr("the run before, graph 1, still goes"));
-  EXPECT_THAT(refusal(steer(story, "runNow", "nightly@2026-11-28T04:00:00Z")), HasSubstr("without @"));
+  EXPECT_THAT(refusal(steer(story, "runNow", "nightly@2026-11-28T04:00:00Z")), HasSubstr("a token with @"));
   EXPECT_THAT(refusal(steer(story, "stop")), HasSubstr("pause, resume, remove and runNow, not stop"));
   EXPECT_TRUE(steer(story, "resume").message().isDone());
   story.ask([](wire::Message::Builder message) { message.initCancel().setGraph(1); });
