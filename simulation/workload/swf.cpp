@@ -104,11 +104,13 @@ Result<void> add(const Values& values, const std::string& where, Workload& workl
   job.number = values[kNumber];
   job.submit_s = values[kSubmit];
   job.run_s = std::max<std::int64_t>(1, values[kRun]);
-  workload.longer_than_asked += values[kTime] > 0 && values[kTime] < job.run_s ? 1 : 0;
+  job.ran_over = values[kTime] > 0 && values[kTime] < job.run_s;
   job.estimate_s = std::max(values[kTime], job.run_s);
   job.processors = processors;
   job.user = values[kUser];
-  workload.failed += status == kFailed ? 1 : 0;
+  job.has_failed = status == kFailed;
+  workload.failed += job.has_failed ? 1 : 0;
+  workload.longer_than_asked += job.ran_over ? 1 : 0;
   workload.jobs.push_back(job);
   return {};
 }

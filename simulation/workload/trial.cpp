@@ -1,5 +1,6 @@
 #include "simulation/workload/trial.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <utility>
@@ -105,6 +106,9 @@ Result<Trial> try_workload(const TrialOptions& options) {
   TRY_ASSIGN(const Machines machines, machines_of(options, workload), "choosing the cluster");
   const auto too_large =
       std::erase_if(workload.jobs, [&](const TraceJob& job) { return !fits(job, machines); });
+  workload.failed = static_cast<std::uint64_t>(std::ranges::count_if(workload.jobs, &TraceJob::has_failed));
+  workload.longer_than_asked =
+      static_cast<std::uint64_t>(std::ranges::count_if(workload.jobs, &TraceJob::ran_over));
   if (workload.jobs.empty())
     return fail(Code::kInvalid, "no job fits on the cluster: give more --nodes or --cores");
   if (!options.write.empty()) {

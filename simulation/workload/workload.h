@@ -18,6 +18,8 @@ struct TraceJob {
   std::int64_t estimate_s = 1;  // what was asked for, at least run_s
   std::int64_t processors = 1;
   std::int64_t user = -1;  // -1: unknown
+  bool has_failed = false;
+  bool ran_over = false;  // longer than was asked for
 };
 
 // Lines of a trace that are no jobs to be replayed, and why.
