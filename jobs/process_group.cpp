@@ -80,6 +80,19 @@ class C10dRanks final : public model::Collective {
     if (!tensor.is_same(tensors[0])) tensor.copy_(tensors[0]);
   }
 
+  std::unique_ptr<Pending> begin_broadcast(torch::Tensor& tensor, std::int64_t root) override {
+    const bool goes_itself = (tensor.device().is_cpu() || has_nccl()) && tensor.is_contiguous();
+    if (!goes_itself) {
+      broadcast(tensor, root);
+      return nullptr;
+    }
+    std::vector<torch::Tensor> tensors{tensor};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    options.timeout = timeout_;
+    return std::make_unique<Begun>(*this, backend_of(tensor).broadcast(tensors, options));
+  }
+
   void barrier() override {
     c10d::BarrierOptions options;
     options.timeout = timeout_;
@@ -87,6 +100,16 @@ class C10dRanks final : public model::Collective {
   }
 
  private:
+  class Begun final : public Pending {
+   public:
+    Begun(C10dRanks& ranks, c10::intrusive_ptr<c10d::Work> work) : ranks_(ranks), work_(std::move(work)) {}
+    void wait() override { ranks_.wait(work_, "broadcast"); }
+
+   private:
+    C10dRanks& ranks_;
+    const c10::intrusive_ptr<c10d::Work> work_;
+  };
+
   void all_reduce(torch::Tensor& tensor, c10d::ReduceOp::RedOpType operation) {
     std::vector<torch::Tensor> tensors{carried(tensor)};
     c10d::AllreduceOptions options;

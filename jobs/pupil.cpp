@@ -71,9 +71,11 @@ double Pupil::update(const model::AdamWStep& values, double clip, bool is_usable
       model::clip_gradients(student_parameters, gradients.slice(), gradient, shards_.count(), clip, ranks);
   const double norm = clipped.norm();
   if (is_usable && std::isfinite(norm)) {
+    settle();
     optimiser.step(gradient, clipped.scales, values);
-    model::share_slices(student_parameters.values(), ranks);
-    model::share_slices(average_parameters.values(), ranks);
+    // The average first: the teacher's pass comes before the student's.
+    average_slices_.begin(average_parameters.values(), ranks);
+    student_slices_.begin(student_parameters.values(), ranks);
   }
   return norm;
 }

@@ -14,6 +14,7 @@
 #include "model/adamw.h"
 #include "model/gradient_sum.h"
 #include "model/headed_backbone.h"
+#include "model/shards.h"
 #include "storage/checkpoint.h"
 
 namespace paddock::jobs {
@@ -36,8 +37,16 @@ struct Pupil {
   void begin_from(const model::TensorMap& weights);
   void set_compute_type(torch::ScalarType type);
   // The update from the summed gradients, unless they aren't finite: then nothing changes. Returns the gradient's norm before
-  // clipping. `is_usable` false: as if they were not finite. Collective.
+  // clipping. `is_usable` false: as if they were not finite. Collective. The other ranks' slices of the new values are still
+  // under way on return: whoever looks at them waits first.
   double update(const model::AdamWStep& values, double clip, bool is_usable);
+
+  void wait_for_student() { student_slices_.wait(); }
+  void wait_for_average() { average_slices_.wait(); }
+  void settle() {
+    wait_for_average();
+    wait_for_student();
+  }
 
   // Copies on the CPU, their own tensors; on rank 0, nothing elsewhere. Collective, since each rank has a slice of the moments.
   CheckpointFiles snapshot(const std::string& prefix = "");
@@ -54,6 +63,7 @@ struct Pupil {
   torch::Tensor whole(const torch::Tensor& slice);
 
   const model::Shards& shards_;
+  model::SlicesUnderWay student_slices_, average_slices_;
   torch::Tensor restored_first_, restored_second_;  // whole, on rank 0 between restore() and share()
 };
 

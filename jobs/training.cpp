@@ -150,7 +150,10 @@ class Training {
       const bool is_due =
           state_.step % plan_.run.checkpoint_every == 0 && state_.worst().skipped_in_a_row == 0;
       if (is_last || numbers.is_stopping || is_due) save();
-      if (hooks_.after_step) hooks_.after_step(state_.step);
+      if (hooks_.after_step) {
+        state_.settle();
+        hooks_.after_step(state_.step);
+      }
       if (numbers.is_stopping && !is_last) return Event::kStopped;
     }
     return Event::kFinished;
@@ -165,6 +168,7 @@ class Training {
     if (state_.step < plan_.head_warmup_steps) values.optimiser.backbone_lr_scale = 0;
     watchdog_.enter("the teacher's pass and balancing its targets over the ranks", state_.step,
                     ranks_.ranks() > 1);
+    if (!frozen_teacher_) state_.students.front().pupil.wait_for_average();
     const auto taught =
         model::teach(teacher(), state_.targets, crops_of(batches), values.teacher_temperature, shards_);
     std::vector<ShardNumbers> shard_numbers;
@@ -187,6 +191,7 @@ class Training {
   // The gradients of the own shards, and their losses into `numbers`.
   void learn(Student& student, const std::vector<TrainingBatch>& batches,
              const std::vector<model::Taught>& taught, std::vector<ShardNumbers>& numbers) {
+    student.pupil.wait_for_student();
     for (std::size_t i = 0; i < batches.size(); ++i) {
       watchdog_.enter("the student's pass", state_.step);
       const auto losses =
@@ -230,6 +235,7 @@ class Training {
   void measure_heldout() {
     if (!heldout_) return;
     watchdog_.enter("measuring the held-out loss", state_.step, ranks_.ranks() > 1);
+    state_.settle();
     std::vector<const model::HeadedBackbone*> students;
     for (const Student& student : state_.students) students.push_back(&student.pupil.student);
     const auto losses = heldout_->measure(students, teacher(), state_.targets);
@@ -238,6 +244,7 @@ class Training {
 
   void measure_neighbours() {
     if (!neighbours_) return;
+    state_.settle();
     std::vector<NeighbourAccuracy::Measured> measured;
     for (const Student& student : state_.students)
       measured.push_back(neighbours_->measure(student.pupil.average.backbone, ranks_));
@@ -247,6 +254,7 @@ class Training {
   void save() {
     watchdog_.enter("copying the state and waiting for the checkpoint before", state_.step,
                     ranks_.ranks() > 1);
+    state_.settle();
     Snapshot snapshot = state_.snapshot(about());
     if (record_) record_->save(std::move(snapshot));
   }
@@ -330,6 +338,7 @@ class Training {
     if (rollbacks > kRollBacksMax)
       give_up("the run went back " + std::to_string(kRollBacksMax) + " times already");
     watchdog_.enter("going back to an older checkpoint", bad_step, ranks_.ranks() > 1);
+    state_.settle();
     auto is_found = torch::zeros({1}, torch::kInt64);
     if (record_) {
       record_->finish_writing();

@@ -63,6 +63,10 @@ struct TrainingState {
   Snapshot snapshot(nlohmann::json about);
   // On rank 0; share() follows. Throws std::invalid_argument listing what does not fit; the state is then undefined.
   void restore(const storage::Checkpoint& checkpoint);
+  // Every rank has all that the last update made.
+  void settle() {
+    for (Student& student : students) student.pupil.settle();
+  }
   // Every rank gets rank 0's. Collective.
   void share(model::Collective& ranks);
 };

@@ -1,7 +1,7 @@
 // model/adamw.h – AdamW with DINOv2's parameter groups (layer-wise learning rates, no decay for norms and biases, a last
 // layer that waits), clipping network by network, and the teacher's moving average, in one pass.
-// Each rank updates its slice of the flat parameters and keeps only that slice's moments; share_slices() then spreads the new
-// values. Source: Loshchilov & Hutter (arXiv 1711.05101), the average from DINO (arXiv 2104.14294) §3.1; multipliers as in
+// Each rank updates its slice of the flat parameters and keeps only that slice's moments; shards.h then spreads the new values.
+// Source: Loshchilov & Hutter (arXiv 1711.05101), the average from DINO (arXiv 2104.14294) §3.1; multipliers as in
 // DINOv2's recipes. Threads: one owner.
 #pragma once
 

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace paddock::model {
@@ -26,6 +27,17 @@ class Collective {
                                    const std::vector<std::int64_t>& received_sizes) = 0;
   // Everyone has the tensor of `root` on return.
   virtual void broadcast(torch::Tensor& tensor, std::int64_t root) = 0;
+  // The same, begun only: the tensor is nobody's until Pending::wait() has returned; other operations may be begun and waited for
+  // meanwhile. nullptr: it is done.
+  class Pending {
+   public:
+    virtual ~Pending() = default;
+    virtual void wait() = 0;
+  };
+  virtual std::unique_ptr<Pending> begin_broadcast(torch::Tensor& tensor, std::int64_t root) {
+    broadcast(tensor, root);
+    return nullptr;
+  }
   virtual void barrier() = 0;
   // Spent in the operations so far, waiting included.
   virtual double seconds_waited() const { return 0; }

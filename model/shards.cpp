@@ -3,6 +3,7 @@
 #include <bit>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace paddock::model {
 namespace {
@@ -129,15 +130,26 @@ Range slice_of_rank(std::int64_t elements, std::int64_t rank, std::int64_t ranks
   return {blocks.begin * kParameterBlock, blocks.end * kParameterBlock};
 }
 
-void share_slices(torch::Tensor& flat, Collective& ranks) {
+void SlicesUnderWay::begin(torch::Tensor& flat, Collective& ranks) {
+  wait();
   if (ranks.ranks() == 1) return;
   const torch::NoGradGuard no_grad;
   for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
     const Range slice = slice_of_rank(flat.numel(), rank, ranks.ranks());
     if (slice.size() == 0) continue;  // fewer blocks than ranks
     auto part = flat.narrow(0, slice.begin, slice.size());
-    ranks.broadcast(part, rank);
+    if (auto pending = ranks.begin_broadcast(part, rank)) pending_.push_back(std::move(pending));
   }
+}
+
+void SlicesUnderWay::wait() {
+  for (const auto& pending : std::exchange(pending_, {})) pending->wait();
+}
+
+void share_slices(torch::Tensor& flat, Collective& ranks) {
+  SlicesUnderWay slices;
+  slices.begin(flat, ranks);
+  slices.wait();
 }
 
 }  // namespace paddock::model

@@ -10,6 +10,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "model/collective.h"
@@ -77,6 +78,18 @@ class Shards {
 
 // The slice of `elements` flat parameters (a multiple of kParameterBlock) that belongs to a rank.
 Range slice_of_rank(std::int64_t elements, std::int64_t rank, std::int64_t ranks);
+
+// Flat values of which each rank has new ones in its slice alone, and that fill up with the others' while it does something else.
+// Until wait() has returned nobody looks at them or changes them.
+class SlicesUnderWay {
+ public:
+  // Collective.
+  void begin(torch::Tensor& flat, Collective& ranks);
+  void wait();
+
+ private:
+  std::vector<std::unique_ptr<Collective::Pending>> pending_;
+};
 
 // Fills in the slices of all the other ranks. Collective.
 void share_slices(torch::Tensor& flat, Collective& ranks);
