@@ -133,5 +133,13 @@ TEST(EventJson, ADamagedRecordIsCorruptAndSaysWhat) {
             "event type 'node_upgraded' is not known; a newer version wrote it");
 }
 
+TEST(EventJson, ThatOthersOfItsTurnFollowIsRecordedWhereItIsSo) {
+  Event event{Moment{Instant{1}, WallTime{2}}, scheduler::NodeLost{NodeId{"a"}, 7}};
+  EXPECT_EQ(to_record(event).find("followed"), std::string::npos);
+  EXPECT_FALSE(to_event(to_record(event))->is_followed);
+  event.is_followed = true;
+  EXPECT_EQ(*to_event(to_record(event)), event);
+}
+
 }  // namespace
 }  // namespace paddock::coordinator
