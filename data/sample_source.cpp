@@ -158,9 +158,11 @@ Result<Splits> open_splits(Disk& disk, const SplitOptions& options) {
   if (!options.data_test.empty()) paths.test = options.data_test;
   const bool is_drawn = options.heldout_fraction > 0;
   if (options.needs_test && !is_drawn && paths.test.empty())
-    return fail(Code::kInvalid, "data: " + options.data +
-                                    " has no test/ to measure held-out losses on: give data_test or "
-                                    "heldout_fraction, or set run.heldout_every to 0");
+    return fail(
+        Code::kInvalid,
+        "data: " + options.data +
+            " has no test/, and pictures that are held out are needed: give data_test or heldout_fraction" +
+            (options.or_else.empty() ? "" : ", or " + options.or_else));
   const auto open = [&](const fs::path& path, const char* name) {
     SourceOptions source = options.source;
     if (!source.index_dir.empty()) source.index_dir /= name;

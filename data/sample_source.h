@@ -50,6 +50,7 @@ struct SplitOptions {
   double heldout_fraction =
       0;  // of data's pictures, drawn by data/subset.h; > 0: goes before data's own test/
   bool needs_test = false;
+  std::string or_else = {};  // what else may be done where that is missing: "set run.heldout_every to 0"
   SourceOptions source = {};
 };
 

@@ -36,6 +36,17 @@ torch::Device choose_device(const std::string& device) {
   return torch::Device(torch::kCUDA, 0);  // CUDA_VISIBLE_DEVICES holds this rank's own
 }
 
+void compare_devices(torch::Device own, model::Collective& ranks) {
+  const auto all = ranks.all_gather(torch::tensor({own.is_cuda() ? 1 : 0}, torch::kInt64)).view({-1});
+  const bool has_first = all[0].item<std::int64_t>() == 1;
+  for (std::int64_t rank = 1; rank < ranks.ranks(); ++rank) {
+    if ((all[rank].item<std::int64_t>() == 1) != has_first)
+      throw std::invalid_argument("rank 0 has " + std::string(has_first ? "a" : "no") + " GPU and rank " +
+                                  std::to_string(rank) + " has " + (has_first ? "none" : "one") +
+                                  ": ask for GPUs with resources.gpus, or set run.device to cpu");
+  }
+}
+
 torch::ScalarType choose_compute_type(const std::string& precision, torch::Device device) {
   if (precision == "fp32") return torch::kFloat32;
   if (precision == "bf16" || device.is_cuda()) return torch::kBFloat16;

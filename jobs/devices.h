@@ -7,10 +7,16 @@
 
 #include <string>
 
+#include "model/collective.h"
+
 namespace paddock::jobs {
 
 // `device`: cpu, cuda, or auto – the GPU when CUDA_VISIBLE_DEVICES names one (or is unset and the machine has one).
 torch::Device choose_device(const std::string& device);
+
+// Throws std::invalid_argument where one rank has a GPU and another has none: they would wait for each other in different places.
+// Collective.
+void compare_devices(torch::Device own, model::Collective& ranks);
 
 // `precision`: fp32, bf16, or auto – bfloat16 on GPUs and on CPUs that multiply it natively.
 torch::ScalarType choose_compute_type(const std::string& precision, torch::Device device);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/Store.hpp>
@@ -22,5 +24,10 @@ struct NcclLibrary {
 };
 // Loaded at the first call, with all of LibTorch's CUDA half.
 const NcclLibrary& nccl_library();
+
+// The first rank that says it has no NCCL, if any does. Waits until all have said it. Collective; throws what the store does,
+// c10::Error when its time-out passes.
+std::optional<std::int64_t> rank_without_nccl(c10d::Store& store, std::int64_t rank, std::int64_t world,
+                                              bool has_own);
 
 }  // namespace paddock::jobs

@@ -20,4 +20,14 @@ const NcclLibrary& nccl_library() {
   return library;
 }
 
+std::optional<std::int64_t> rank_without_nccl(c10d::Store& store, std::int64_t rank, std::int64_t world,
+                                              bool has_own) {
+  const auto key = [](std::int64_t of_rank) { return "nccl-of-rank/" + std::to_string(of_rank); };
+  store.set(key(rank), std::vector<std::uint8_t>{static_cast<std::uint8_t>(has_own)});
+  for (std::int64_t other = 0; other < world; ++other) {
+    if (store.get(key(other)).front() == 0) return other;
+  }
+  return std::nullopt;
+}
+
 }  // namespace paddock::jobs

@@ -1,5 +1,8 @@
 #include "jobs/process_group.h"
 
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include <functional>
 #include <iostream>
 #include <numeric>
 #include <stdexcept>
@@ -81,8 +84,7 @@ class C10dRanks final : public model::Collective {
   }
 
   std::unique_ptr<Pending> begin_broadcast(torch::Tensor& tensor, std::int64_t root) override {
-    const bool goes_itself = (tensor.device().is_cpu() || has_nccl()) && tensor.is_contiguous();
-    if (!goes_itself) {
+    if (!goes_itself(tensor)) {
       broadcast(tensor, root);
       return nullptr;
     }
@@ -90,7 +92,25 @@ class C10dRanks final : public model::Collective {
     c10d::BroadcastOptions options;
     options.rootRank = root;
     options.timeout = timeout_;
-    return std::make_unique<Begun>(*this, backend_of(tensor).broadcast(tensors, options));
+    return std::make_unique<Begun>(*this, backend_of(tensor).broadcast(tensors, options), "broadcast");
+  }
+
+  std::unique_ptr<Pending> begin_all_to_all(torch::Tensor& received,
+                                            const std::vector<std::int64_t>& received_sizes,
+                                            const torch::Tensor& sent,
+                                            const std::vector<std::int64_t>& sent_sizes) override {
+    if (!goes_itself(sent) || !received.is_contiguous()) {
+      return std::make_unique<Later>([this, received, received_sizes, sent, sent_sizes]() mutable {
+        received.copy_(all_to_all(sent, sent_sizes, received_sizes));
+      });
+    }
+    auto input = sent;
+    auto output_sizes = received_sizes, input_sizes = sent_sizes;
+    c10d::AllToAllOptions options;
+    options.timeout = timeout_;
+    return std::make_unique<Begun>(
+        *this, backend_of(input).alltoall_base(received, input, output_sizes, input_sizes, options),
+        "all-to-all");
   }
 
   void barrier() override {
@@ -102,12 +122,24 @@ class C10dRanks final : public model::Collective {
  private:
   class Begun final : public Pending {
    public:
-    Begun(C10dRanks& ranks, c10::intrusive_ptr<c10d::Work> work) : ranks_(ranks), work_(std::move(work)) {}
-    void wait() override { ranks_.wait(work_, "broadcast"); }
+    Begun(C10dRanks& ranks, c10::intrusive_ptr<c10d::Work> work, const char* operation)
+        : ranks_(ranks), work_(std::move(work)), operation_(operation) {}
+    void wait() override { ranks_.wait(work_, operation_); }
 
    private:
     C10dRanks& ranks_;
     const c10::intrusive_ptr<c10d::Work> work_;
+    const char* const operation_;
+  };
+
+  // What no backend takes as it lies is done when it is waited for, so that nobody is held up by the others before.
+  class Later final : public Pending {
+   public:
+    explicit Later(std::function<void()> operation) : operation_(std::move(operation)) {}
+    void wait() override { operation_(); }
+
+   private:
+    const std::function<void()> operation_;
   };
 
   void all_reduce(torch::Tensor& tensor, c10d::ReduceOp::RedOpType operation) {
@@ -119,8 +151,14 @@ class C10dRanks final : public model::Collective {
     if (!tensor.is_same(tensors[0])) tensor.copy_(tensors[0]);
   }
 
-  // The tensor itself, contiguous, where a backend takes it; else a copy on the CPU.
+  bool goes_itself(const torch::Tensor& tensor) {
+    return (tensor.device().is_cpu() || has_nccl()) && tensor.is_contiguous();
+  }
+
+  // The tensor itself, contiguous, where a backend takes it; else a copy on the CPU. A GPU's own work is waited for here, where it
+  // does not count as waiting for the others.
   torch::Tensor carried(const torch::Tensor& tensor) {
+    if (tensor.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(tensor.device().index());
     if (tensor.device().is_cpu() || has_nccl()) return tensor.contiguous();
     return tensor.cpu().contiguous();
   }
@@ -129,13 +167,16 @@ class C10dRanks final : public model::Collective {
     return tensor.device().is_cpu() ? *gloo_ : *nccl_;
   }
 
-  // Asked for when the first tensor on a GPU comes, which is at the same operation on all ranks.
+  // Asked for when the first tensor on a GPU comes, which is at the same operation on all ranks. All take the same way.
   bool has_nccl() {
     if (nccl_ || is_nccl_missing_) return !is_nccl_missing_;
     const NcclLibrary& library = nccl_library();
-    is_nccl_missing_ = library.backend == nullptr;
+    const auto without = rank_without_nccl(*store_, rank_, world_, library.backend != nullptr);
+    is_nccl_missing_ = without.has_value();
     if (is_nccl_missing_)
-      std::cerr << "tensors of GPUs go to the other ranks over the CPU, which is slow: " << library.problem
+      std::cerr << "tensors of GPUs go to the other ranks over the CPU, which is slow: "
+                << (library.backend == nullptr ? library.problem
+                                               : "rank " + std::to_string(*without) + " cannot use NCCL")
                 << '\n';
     else
       library.backend(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), static_cast<int>(rank_),

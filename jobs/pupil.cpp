@@ -83,18 +83,16 @@ double Pupil::update(const model::AdamWStep& values, double clip, bool is_usable
 torch::Tensor Pupil::whole(const torch::Tensor& slice) {
   model::Collective& ranks = shards_.ranks();
   if (ranks.ranks() == 1) return copied_to_cpu(slice);
-  torch::Tensor all;
-  if (ranks.rank() == 0) all = torch::empty({student_parameters.elements()}, torch::kFloat32);
-  // A slice at a time, so that no rank needs memory for more than one.
-  for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
-    const auto range = model::slice_of_rank(student_parameters.elements(), rank, ranks.ranks());
-    if (range.size() == 0) continue;
-    auto carried =
-        rank == ranks.rank() ? copied_to_cpu(slice) : torch::empty({range.size()}, torch::kFloat32);
-    ranks.broadcast(carried, rank);
-    if (all.defined()) all.narrow(0, range.begin, range.size()).copy_(carried);
+  const std::int64_t elements = student_parameters.elements();
+  // Everybody sends rank 0 its slice and the others nothing.
+  std::vector<std::int64_t> sent(static_cast<std::size_t>(ranks.ranks()), 0), received(sent);
+  sent[0] = slice.numel();
+  if (ranks.rank() == 0) {
+    for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank)
+      received[static_cast<std::size_t>(rank)] = model::slice_of_rank(elements, rank, ranks.ranks()).size();
   }
-  return all;
+  const auto all = ranks.all_to_all(copied_to_cpu(slice), sent, received);
+  return ranks.rank() == 0 ? all : torch::Tensor();
 }
 
 CheckpointFiles Pupil::networks(const std::string& prefix) const {

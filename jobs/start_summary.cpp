@@ -31,11 +31,12 @@ spec::NetworkSize network_size(const model::HeadedBackboneOptions& networks) {
 }  // namespace
 
 std::string start_summary(const TrainingPlan& plan, std::int64_t dataset_pictures, std::int64_t ranks,
-                          torch::ScalarType compute) {
+                          torch::ScalarType compute, torch::Device device) {
   spec::TrainingFacts facts;
   facts.ranks = ranks;
   facts.dataset_pictures = dataset_pictures;
   facts.is_bf16 = compute == torch::kBFloat16;
+  facts.is_on_gpu = device.is_cuda();
   if (plan.students.empty()) facts.student = network_size(plan.student);
   if (plan.frozen_teacher) facts.frozen_teacher = network_size(*plan.frozen_teacher);
   const auto summary = spec::summarize_training(plan.kind, plan.options, facts);

@@ -295,8 +295,9 @@ class Training {
       record_->open_logs(state_.step, !newest);
       record_->begin_attempt(state_.step, ranks_.ranks(), newest.has_value());
       std::cerr << start_summary(plan_, static_cast<std::int64_t>(splits_.train->size()), ranks_.ranks(),
-                                 compute_);
+                                 compute_, device_);
     }
+    compare_devices(device_, ranks_);
     compare_pictures(*splits_.train, plan_.data, ranks_);
     auto type = torch::tensor({static_cast<std::int64_t>(compute_)}, torch::kInt64);
     ranks_.broadcast(type, 0);

@@ -25,7 +25,8 @@ data::Splits open_pictures(storage::Disk& disk, const TrainingPlan& plan, const 
   data::SplitOptions options{.data = plan.data,
                              .data_test = plan.data_test,
                              .heldout_fraction = plan.heldout_fraction,
-                             .needs_test = plan.run.heldout_every > 0 || !plan.data_test.empty()};
+                             .needs_test = plan.run.heldout_every > 0 || !plan.data_test.empty(),
+                             .or_else = "set run.heldout_every to 0"};
   options.source.index_dir = dir / "tar-index";
   options.source.part = static_cast<std::uint64_t>(ranks.rank());
   options.source.parts = static_cast<std::uint64_t>(ranks.ranks());

@@ -27,8 +27,8 @@ class Collective {
                                    const std::vector<std::int64_t>& received_sizes) = 0;
   // Everyone has the tensor of `root` on return.
   virtual void broadcast(torch::Tensor& tensor, std::int64_t root) = 0;
-  // The same, begun only: the tensor is nobody's until Pending::wait() has returned; other operations may be begun and waited for
-  // meanwhile. nullptr: it is done.
+  // The same two, begun only: their tensors are nobody's until Pending::wait() has returned; other operations may be begun and
+  // waited for meanwhile. nullptr: it is done.
   class Pending {
    public:
     virtual ~Pending() = default;
@@ -36,6 +36,14 @@ class Collective {
   };
   virtual std::unique_ptr<Pending> begin_broadcast(torch::Tensor& tensor, std::int64_t root) {
     broadcast(tensor, root);
+    return nullptr;
+  }
+  // `received` [sum of received_sizes] is overwritten.
+  virtual std::unique_ptr<Pending> begin_all_to_all(torch::Tensor& received,
+                                                    const std::vector<std::int64_t>& received_sizes,
+                                                    const torch::Tensor& sent,
+                                                    const std::vector<std::int64_t>& sent_sizes) {
+    received.copy_(all_to_all(sent, sent_sizes, received_sizes));
     return nullptr;
   }
   virtual void barrier() = 0;

@@ -73,6 +73,8 @@ TrainingMemory training_memory(const TrainingRun& run) {
     if (run.is_bf16) memory.weights += parameters * value;
     if (run.is_fused) memory.weights += static_cast<double>(backbone_parameters(student)) * kFloat;
     memory.gradients += parameters * kFloat * static_cast<double>(1 + sum_buffers(run.shards_a_rank()));
+    // What the others send, and the sum of it.
+    if (run.ranks > 1) memory.gradients += parameters * kFloat * (1 + 1 / static_cast<double>(run.ranks));
     memory.optimiser += 2 * parameters * kFloat / static_cast<double>(run.ranks);
     // One student after the other looks at a shard.
     memory.activations = std::max(memory.activations, in_a_shard * activation_bytes(run, student, value));

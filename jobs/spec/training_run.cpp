@@ -23,7 +23,7 @@ TrainingRun common_run(const Options& options, const TrainingFacts& facts) {
   const RunSpec& how = options.run;
   run.is_bf16 =
       facts.is_bf16.value_or(how.precision == "bf16" || (how.precision == "auto" && how.device != "cpu"));
-  run.is_fused = how.device == "cpu" || (how.device == "auto" && !run.is_bf16);
+  run.is_fused = !facts.is_on_gpu.value_or(how.device == "cuda" || (how.device == "auto" && run.is_bf16));
   run.is_checkpointing = how.activation_checkpointing;
   return run;
 }

@@ -18,6 +18,7 @@ struct TrainingFacts {
   std::int64_t ranks = 1;
   std::optional<std::int64_t> dataset_pictures;  // of the train split
   std::optional<bool> is_bf16;                   // unset: by the options; where these say auto, bf16
+  std::optional<bool> is_on_gpu;                 // unset: by the options; where these say auto, if it is bf16
   // Networks as they are made, which is known when the job starts: what an adaptation begins from, a
   // distillation's teacher. The student of other kinds follows from the options.
   std::optional<NetworkSize> student, frozen_teacher;

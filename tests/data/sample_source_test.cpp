@@ -268,9 +268,13 @@ TEST_F(SampleSourceTest, WithoutATestSplitOneIsAskedFor) {
   const auto refused = split({.data = at("pictures").string(), .needs_test = true});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kInvalid);
-  EXPECT_EQ(refused.error().message, "data: " + at("pictures").string() +
-                                         " has no test/ to measure held-out losses on: give data_test or "
-                                         "heldout_fraction, or set run.heldout_every to 0");
+  const std::string sentence = "data: " + at("pictures").string() +
+                               " has no test/, and pictures that are held out are needed: give data_test or "
+                               "heldout_fraction";
+  EXPECT_EQ(refused.error().message, sentence);
+  const auto trained =
+      split({.data = at("pictures").string(), .needs_test = true, .or_else = "measure none"});
+  EXPECT_EQ(trained.error().message, sentence + ", or measure none");
   EXPECT_TRUE(split({.data = at("pictures").string()}));
   write_tars("others");
   const auto given =

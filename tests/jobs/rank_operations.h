@@ -23,6 +23,9 @@ inline void expect_own_values_back(model::Collective& ranks, torch::Device devic
   EXPECT_TRUE(torch::equal(matrix, values.view({2, 3})));
   EXPECT_TRUE(torch::equal(ranks.all_gather(values.view({2, 3})), values.view({1, 2, 3})));
   EXPECT_TRUE(torch::equal(ranks.all_to_all(values, {6}, {6}), values));
+  auto received = torch::zeros_like(values);
+  if (const auto pending = ranks.begin_all_to_all(received, {6}, values, {6})) pending->wait();
+  EXPECT_TRUE(torch::equal(received, values));
   EXPECT_EQ(ranks.all_gather(values).device().type(), device.type());
   ranks.barrier();
   EXPECT_GT(ranks.seconds_waited(), 0);

@@ -22,6 +22,12 @@ TrainingPlan plan_of(const nlohmann::json& options) {
   return pretrain_plan(*parsed);
 }
 
+nlohmann::json options_with(const nlohmann::json& changes) {
+  auto options = tiny_options("/nowhere");
+  options.merge_patch(changes);
+  return options;
+}
+
 std::int64_t elements(const model::NamedTensors& tensors) {
   std::int64_t count = 0;
   for (const auto& [name, tensor] : tensors) count += tensor.numel();
@@ -29,11 +35,6 @@ std::int64_t elements(const model::NamedTensors& tensors) {
 }
 
 TEST(StartSummary, ItsNumbersOfParametersAreThoseOfTheNetworks) {
-  const auto options_with = [](const nlohmann::json& changes) {
-    auto options = tiny_options("/nowhere");
-    options.merge_patch(changes);
-    return options;
-  };
   for (const auto& options :
        {options_with(nlohmann::json::object()),
         options_with({{"backbone", {{"ffn", "swiglu"}, {"registers", 3}}}}),
@@ -58,6 +59,21 @@ TEST(StartSummary, KnowsTheDatasetTheRanksAndThePrecision) {
   EXPECT_THAT(text, HasSubstr("12 steps of 8 pictures: 96 samples (1.92 epochs of 50 pictures)"));
   EXPECT_THAT(text, HasSubstr("2 ranks have at most 2 each"));
   EXPECT_THAT(text, HasSubstr("GiB a rank in bf16"));
+}
+
+// Each keeps other things for the backward pass, and the options leave it open which it is.
+TEST(StartSummary, KnowsTheDevice) {
+  const TrainingPlan plan = plan_of(options_with({{"backbone", {{"embed_dim", 384}, {"depth", 12}}},
+                                                  {"batch_size", 512},
+                                                  {"run", {{"device", "auto"}, {"precision", "auto"}}}}));
+  const std::string on_cpu = start_summary(plan, 50, 1, torch::kBFloat16),
+                    on_gpu = start_summary(plan, 50, 1, torch::kBFloat16, torch::kCUDA);
+  EXPECT_NE(on_cpu, on_gpu);
+  TrainingPlan said = plan;
+  said.options["run"]["device"] = "cuda";
+  EXPECT_EQ(start_summary(said, 50, 1, torch::kBFloat16, torch::kCUDA), on_gpu);
+  said.options["run"]["device"] = "cpu";
+  EXPECT_EQ(start_summary(said, 50, 1, torch::kBFloat16), on_cpu);
 }
 
 TEST(StartSummary, CountsAFrozenTeacher) {

@@ -89,7 +89,8 @@ TEST(TrainingSummary, MemoryIsTheSumOfItsPartsWorkedOutByHand) {
   const double parameters = 2'336 + 114;
   const TrainingMemory& memory = summary->sizes->memory;
   EXPECT_EQ(memory.weights, 2 * 4 * parameters + 4 * 2'336);
-  EXPECT_EQ(memory.gradients, 4 * parameters * (1 + 2));  // the gradient, a finished shard's, the newest's
+  // The gradient, a finished shard's, the newest's; what the other ranks send and half of its sum.
+  EXPECT_EQ(memory.gradients, 4 * parameters * (1 + 2 + 1.5));
   EXPECT_EQ(memory.optimiser, 2 * 4 * parameters / 2);
   EXPECT_EQ(memory.pictures, 4 * 4 * 3 * (2 * 256 + 2 * 64));
   EXPECT_DOUBLE_EQ(memory.targets, 4 * 4 * (2 * 16 + 4.8 * 16));  // 4.8 hidden patches a picture
