@@ -76,6 +76,7 @@ TrainingMemory training_memory(const TrainingRun& run) {
     // What the others send, and the sum of it.
     if (run.ranks > 1) memory.gradients += parameters * kFloat * (1 + 1 / static_cast<double>(run.ranks));
     memory.optimiser += 2 * parameters * kFloat / static_cast<double>(run.ranks);
+    memory.checkpoint += 4 * parameters * kFloat;
     // One student after the other looks at a shard.
     memory.activations = std::max(memory.activations, in_a_shard * activation_bytes(run, student, value));
   }

@@ -17,6 +17,8 @@ struct TrainingMemory {
   double targets = 0;    // the teacher's assignments of a step
   double activations =
       0;  // what the backward pass of one shard needs, or the teacher's scores where they are more
+  // Beside the total, of rank 0's host (on a CPU that is the same memory), while a checkpoint is written: student, average, moments.
+  double checkpoint = 0;
   double total() const { return weights + gradients + optimiser + pictures + targets + activations; }
 };
 

@@ -83,7 +83,8 @@ std::string to_text(const TrainingSizes& sizes, bool is_bf16) {
           " GiB a rank in " + (is_bf16 ? "bf16" : "fp32");
   text += ": weights " + gibibytes(memory.weights) + ", gradients " + gibibytes(memory.gradients) +
           ", optimiser " + gibibytes(memory.optimiser) + ", pictures " + gibibytes(memory.pictures) +
-          ", targets " + gibibytes(memory.targets) + ", activations " + gibibytes(memory.activations);
+          ", targets " + gibibytes(memory.targets) + ", activations " + gibibytes(memory.activations) + "; " +
+          gibibytes(memory.checkpoint) + " more of rank 0's host while a checkpoint is written";
   return text + "\n";
 }
 
@@ -110,7 +111,8 @@ Json to_json(const TrainingSizes& sizes) {
             {"pictures", memory.pictures},
             {"targets", memory.targets},
             {"activations", memory.activations},
-            {"total", memory.total()}}}};
+            {"total", memory.total()},
+            {"checkpoint", memory.checkpoint}}}};
 }
 
 }  // namespace

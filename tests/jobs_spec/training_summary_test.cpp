@@ -92,6 +92,7 @@ TEST(TrainingSummary, MemoryIsTheSumOfItsPartsWorkedOutByHand) {
   // The gradient, a finished shard's, the newest's; what the other ranks send and half of its sum.
   EXPECT_EQ(memory.gradients, 4 * parameters * (1 + 2 + 1.5));
   EXPECT_EQ(memory.optimiser, 2 * 4 * parameters / 2);
+  EXPECT_EQ(memory.checkpoint, 4 * 4 * parameters);
   EXPECT_EQ(memory.pictures, 4 * 4 * 3 * (2 * 256 + 2 * 64));
   EXPECT_DOUBLE_EQ(memory.targets, 4 * 4 * (2 * 16 + 4.8 * 16));  // 4.8 hidden patches a picture
   // 44 tokens in 2 blocks of 6·8 + 32 numbers, 40 patches of 48 numbers, 4 + 4.8 rows of the head of 256

@@ -67,7 +67,8 @@ class TwoNetworks {
   const NamedTensors& parameters() const { return named_; }
 
   torch::Tensor loss(std::int64_t shard, bool has_token) const {
-    const auto pictures = torch::sin(torch::arange(600.).view({2, 300}) * (.1 * static_cast<double>(shard + 1)));
+    const auto pictures =
+        torch::sin(torch::arange(600.).view({2, 300}) * (.1 * static_cast<double>(shard + 1)));
     const auto x = has_token ? pictures + named_[0].second : pictures;
     return torch::tanh(torch::relu(x.mm(named_[1].second.t())).mm(named_[2].second.t())).square().mean();
   }
