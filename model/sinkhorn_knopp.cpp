@@ -136,22 +136,24 @@ class FusedAssignment : public Assignment {
   torch::Tensor q_BK_, u_B1_;
 };
 
-std::unique_ptr<Assignment> assignment_of(const torch::Tensor& scores_BK, double temperature) {
+std::unique_ptr<Assignment> assignment_of(const torch::Tensor& scores_BK, double temperature,
+                                          SinkhornForm form) {
   if (scores_BK.dim() != 2)
     throw std::invalid_argument("sinkhorn_knopp: scores must be [samples, prototypes]");
-  if (scores_BK.device().is_cpu()) return std::make_unique<FusedAssignment>(scores_BK, temperature);
+  if (form == SinkhornForm::kOfDevice && scores_BK.device().is_cpu())
+    return std::make_unique<FusedAssignment>(scores_BK, temperature);
   return std::make_unique<PlainAssignment>(scores_BK, temperature);
 }
 
 }  // namespace
 
 std::vector<torch::Tensor> sinkhorn_knopp(const std::vector<torch::Tensor>& scores_BK, double temperature,
-                                          int iterations, const Shards& shards) {
+                                          int iterations, const Shards& shards, SinkhornForm form) {
   const torch::NoGradGuard no_grad;
   std::vector<std::unique_ptr<Assignment>> own;
   std::vector<torch::Tensor> greatest_1, mass_K1;
   for (const auto& scores : scores_BK) {
-    own.push_back(assignment_of(scores, temperature));
+    own.push_back(assignment_of(scores, temperature, form));
     greatest_1.push_back(own.back()->greatest());
   }
   const auto greatest = shards.max(greatest_1);

@@ -13,10 +13,14 @@
 
 namespace paddock::model {
 
+// kOfDevice: on a CPU one visit of memory a step (model/kernels/sinkhorn.h), elsewhere LibTorch's operations, which are kPlain.
+enum class SinkhornForm { kOfDevice, kPlain };
+
 // scores_BK: of each own shard, any float type, B may be 0 and differ between shards; returns [B, K] float32, rows sum to 1.
 // temperature > 0, iterations ≥ 1. Collective: every rank calls it together. Throws std::invalid_argument on a wrong shape.
 std::vector<torch::Tensor> sinkhorn_knopp(const std::vector<torch::Tensor>& scores_BK, double temperature,
-                                          int iterations, const Shards& shards);
+                                          int iterations, const Shards& shards,
+                                          SinkhornForm form = SinkhornForm::kOfDevice);
 // The same with one shard a rank.
 torch::Tensor sinkhorn_knopp(const torch::Tensor& scores_BK, double temperature, int iterations,
                              Collective& ranks);

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/checkpoint.h"
+#include "outcome.h"
 #include "tiny_run.h"
 
 namespace paddock::jobs {
@@ -96,17 +96,6 @@ class Attempt {
   FILE* reports_ = nullptr;
 };
 
-inline std::string outcome(const fs::path& dir) {
-  storage::RealDisk disk;
-  const auto checkpoint =
-      value_or_throw(storage::load_newest_checkpoint(disk, dir, [](const fs::path&, const Error&) {}),
-                     "reading the outcome");
-  std::string all = std::to_string(checkpoint.info().step);
-  for (const auto& tensor : checkpoint.tensors())
-    all += tensor.name + std::string(storage::text_of(tensor.bytes));
-  return all + text_of_file(dir / "metrics.jsonl") + text_of_file(dir / "heldout.jsonl");
-}
-
 // A spec, and where its runs go.
 class RunsTest : public testing::Test {
  protected:
@@ -115,6 +104,7 @@ class RunsTest : public testing::Test {
                   std::int64_t unsaved_seconds = 3'600) {
     auto options = tiny_options(dataset());
     options["run"]["checkpoint_every"] = checkpoint_every;
+    options["run"]["knn_every"] = 5;
     options["run"]["hang_seconds"] = hang_seconds;
     options["run"]["unsaved_seconds"] = unsaved_seconds;
     options["schedule"]["steps"] = steps;
@@ -124,7 +114,7 @@ class RunsTest : public testing::Test {
 
   fs::path dataset() const {
     const auto dir = folder_.path() / "dataset";
-    return fs::exists(dir) ? dir : write_dataset(dir);
+    return fs::exists(dir) ? dir : write_dataset(dir, true);
   }
 
   TemporaryFolder folder_;

@@ -33,7 +33,10 @@ TEST_P(HardshipTest, KilledAtRandomInstantsEndsInTheSameBits) {
   ASSERT_EQ(Attempt("pretrain", spec_, undisturbed, GetParam()).wait(), all_done_);
   const auto life = std::chrono::duration<double>(Clock::now() - begin).count();
   const std::string wanted = outcome(undisturbed);
-  Draws draws(static_cast<std::uint64_t>(Clock::now().time_since_epoch().count()), 0, Purpose::kSplit);
+  ASSERT_EQ(lines_of(undisturbed / "knn.jsonl").size(), 13u) << "steps 0, 5, … 60";
+  const auto seed = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+  SCOPED_TRACE("instants drawn from " + std::to_string(seed));
+  Draws draws(seed, 0, Purpose::kSplit);
   int kills = 0;
   for (int run = 0; kills < kills_wanted(); ++run) {
     const auto dir = folder_.path() / ("run-" + std::to_string(run));

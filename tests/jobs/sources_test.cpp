@@ -4,13 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <sstream>
-
 #include "jobs/evaluate/evaluate.h"
 #include "jobs/pretrain.h"
 #include "jobs/spec/evaluate.h"
 #include "jobs/training.h"
 #include "jobs/training_pictures.h"
+#include "tests/jobs/outcome.h"
 #include "tests/jobs/tiny_run.h"
 #include "tests/model/ranks_in_memory.h"
 #include "tests/storage/tar_archive.h"
@@ -109,13 +108,6 @@ void write_colors(const fs::path& dir, int of_each, int misplaced = 0) {
     std::ofstream(folder / (std::to_string(100 + i) + ".png"), std::ios::binary)
         .write(reinterpret_cast<const char*>(png.data()), static_cast<std::streamsize>(png.size()));
   }
-}
-
-std::vector<nlohmann::json> lines_of(const fs::path& path) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream text(text_of_file(path));
-  for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
 }
 
 TEST_F(SourcesTest, PicturesInAFolderAClassAreJudgedWhileARunLearns) {

@@ -11,7 +11,7 @@
 #include "jobs/model_checkpoint.h"
 #include "jobs/pretrain.h"
 #include "jobs/start_summary.h"
-#include "storage/checkpoint.h"
+#include "outcome.h"
 #include "tiny_run.h"
 
 namespace paddock::jobs {
@@ -22,34 +22,6 @@ using ::testing::Not;
 
 struct Killed {};
 using Spoil = std::function<bool(std::int64_t data_step, const std::string& student)>;
-
-storage::Checkpoint newest(const fs::path& dir) {
-  storage::RealDisk disk;
-  return value_or_throw(storage::load_newest_checkpoint(disk, dir, [](const fs::path&, const Error&) {}),
-                        "reading the newest checkpoint");
-}
-
-std::string bytes_of(const std::vector<storage::TensorBytes>& tensors) {
-  std::string all;
-  for (const auto& tensor : tensors) all += tensor.name + std::string(storage::text_of(tensor.bytes));
-  return all;
-}
-
-// All that a run promises to be the same.
-std::string outcome(const fs::path& dir) {
-  const auto checkpoint = newest(dir);
-  std::string all = std::to_string(checkpoint.info().step) + bytes_of(checkpoint.tensors());
-  for (const char* log : {"metrics.jsonl", "heldout.jsonl", "health.jsonl", "knn.jsonl"})
-    all += text_of_file(dir / log);
-  return all;
-}
-
-std::vector<nlohmann::json> lines_of(const fs::path& path) {
-  std::istringstream in(text_of_file(path));
-  std::vector<nlohmann::json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
-}
 
 class StudentsTest : public testing::Test {
  protected:
@@ -116,7 +88,7 @@ TEST_F(StudentsTest, AreEachToTheBitWhatTheyAreAlone) {
       SCOPED_TRACE(name);
       const auto alone = at(name + "-" + centering);
       run(plan_of(spec::options_of_student(together.options, name)), alone);
-      const auto ours = newest(dir / "students" / name), theirs = newest(alone);
+      const auto ours = newest_checkpoint(dir / "students" / name), theirs = newest_checkpoint(alone);
       EXPECT_EQ(ours.state(), theirs.state());
       for (const char* file : {"student.safetensors", "teacher.safetensors"})
         EXPECT_TRUE(bytes_of(*ours.tensors(file)) == bytes_of(*theirs.tensors(file))) << file;
@@ -162,7 +134,7 @@ TEST_F(StudentsTest, ResumingWithoutAnyOneItemOfOneOfThemEndsInOtherBits) {
        {"nothing", "wide.student.", "wide.first.", "deep.second.", "deep.teacher.", "center.", "updates"}) {
     const auto dir = at("without-" + item);
     run(plan, dir, 6);
-    const auto checkpoint = newest(dir);
+    const auto checkpoint = newest_checkpoint(dir);
     storage::CheckpointContent content{4, checkpoint.info().fence, checkpoint.state(), {}};
     std::vector<std::byte> zeros(1 << 20);
     for (const auto& entry : fs::directory_iterator(checkpoint.info().path)) {
@@ -198,11 +170,11 @@ TEST_F(StudentsTest, ABadStepOfOneIsNoStepOfThatOneAlone) {
   EXPECT_EQ(lines.back()["students"]["wide"]["skipped"], 3);
   EXPECT_EQ(lines.back()["students"]["deep"]["skipped"], 0);
   const auto tensors_of = [](const fs::path& run, const char* name) {
-    return bytes_of(newest(run / "students" / name).tensors());
+    return bytes_of(newest_checkpoint(run / "students" / name).tensors());
   };
   EXPECT_TRUE(tensors_of(dir, "deep") == tensors_of(at("undisturbed"), "deep"));
   EXPECT_FALSE(tensors_of(dir, "wide") == tensors_of(at("undisturbed"), "wide"));
-  EXPECT_EQ(newest(dir).state()["students"]["wide"]["skipped"], 3);
+  EXPECT_EQ(newest_checkpoint(dir).state()["students"]["wide"]["skipped"], 3);
 }
 
 TEST_F(StudentsTest, TenBadStepsOfOneTakeTheWholeRunBackAlsoWhenKilled) {
@@ -249,7 +221,7 @@ TEST_F(StudentsTest, EachIsReportedAndLoadsLikeAnyCheckpoint) {
   EXPECT_EQ(loaded.hash, artifacts.at("checkpoint-wide")["hash"]);
   EXPECT_EQ(load_networks(artifacts.at("checkpoint-deep")["path"], "student").options.dino_head.hidden, 32);
   try {
-    load_backbone(newest(dir).info().path.string());
+    load_backbone(newest_checkpoint(dir).info().path.string());
     FAIL();
   } catch (const std::invalid_argument& error) {
     EXPECT_THAT(error.what(), HasSubstr("is that of a run of several students; take one of theirs"));

@@ -36,8 +36,9 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-// The picture numbered `torn` ends in the middle.
-inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed, int torn = -1) {
+// Squares on paper. The picture numbered `torn` ends in the middle.
+inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed, int torn = -1,
+                        bool has_labels = false) {
   storage::RealDisk disk;
   auto writer = value_or_throw(storage::ShardWriter::open(disk, dir), "writing a split");
   for (int i = 0; i < pictures; ++i) {
@@ -57,7 +58,9 @@ inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed, i
     }
     auto png = data::encode_png(image);
     if (i == torn) png.resize(png.size() / 2);
-    const std::string about = "{}";
+    const std::string about = !has_labels ? "{}"
+                              : side < 20 ? R"({"label":"small"})"
+                                          : R"({"label":"large"})";
     value_or_throw(
         writer.add("picture-" + std::to_string(i), {{"png", png}, {"json", storage::bytes_of(about)}}),
         "writing a sample");
@@ -65,9 +68,9 @@ inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed, i
   value_or_throw(writer.finish(), "finishing a split");
 }
 
-inline fs::path write_dataset(const fs::path& dir) {
-  write_split(dir / "train", 50, 1);
-  write_split(dir / "test", 10, 2);
+inline fs::path write_dataset(const fs::path& dir, bool has_labels = false) {
+  write_split(dir / "train", 50, 1, -1, has_labels);
+  write_split(dir / "test", 10, 2, -1, has_labels);
   return dir;
 }
 

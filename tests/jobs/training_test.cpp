@@ -17,7 +17,7 @@
 #include "jobs/tensors.h"
 #include "jobs/training_batches.h"
 #include "jobs/training_loss.h"
-#include "storage/checkpoint.h"
+#include "outcome.h"
 #include "tiny_run.h"
 
 namespace paddock::jobs {
@@ -49,18 +49,6 @@ void run(const TrainingPlan& plan, const fs::path& dir, std::int64_t killed_afte
   } catch (const Killed&) {
   }
   ::close(descriptor);
-}
-
-// All that a run promises to be the same: the newest checkpoint's tensors and the logs without times.
-std::string outcome(const fs::path& dir) {
-  storage::RealDisk disk;
-  const auto checkpoint =
-      value_or_throw(storage::load_newest_checkpoint(disk, dir, [](const fs::path&, const Error&) {}),
-                     "reading the outcome");
-  std::string all = std::to_string(checkpoint.info().step);
-  for (const auto& tensor : checkpoint.tensors())
-    all += tensor.name + std::string(storage::text_of(tensor.bytes));
-  return all + text_of_file(dir / "metrics.jsonl") + text_of_file(dir / "heldout.jsonl");
 }
 
 model::TensorMap as_map(const model::NamedTensors& tensors) {

@@ -46,6 +46,27 @@ TEST(SinkhornKnopp, EqualsItsReferenceFormAndSurvivesLargeScores) {
   EXPECT_EQ(sinkhorn_knopp(torch::empty({0, 40}), .07, 3, ranks).size(0), 0);
 }
 
+// Rows and columns beyond a block of either, and no multiples of one.
+TEST(SinkhornKnopp, OnACpuAndOnAGpuItIsTheReferenceFormInAnySizeAndType) {
+  at::manual_seed(1);
+  OneRank alone;
+  const Shards shards(alone, 3);
+  for (const std::int64_t prototypes : {1, 40, 4'099, 9'000}) {
+    for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+      const auto scores = torch::randn({101, prototypes}).to(type);
+      const auto wanted = sinkhorn_knopp_reference(scores, .07, 3);
+      // Shards of uneven sizes, one without a row.
+      const std::vector<torch::Tensor> parts{scores.slice(0, 0, 67), scores.slice(0, 67, 67),
+                                             scores.slice(0, 67)};
+      for (const auto form : {SinkhornForm::kOfDevice, SinkhornForm::kPlain}) {
+        const auto found = torch::cat(sinkhorn_knopp(parts, .07, 3, shards, form));
+        EXPECT_LT(distance(found, wanted), 2e-5)
+            << prototypes << " prototypes, form " << static_cast<int>(form);
+      }
+    }
+  }
+}
+
 TEST(SinkhornKnopp, GivesTheHandComputedValues) {
   OneRank ranks;
   auto scores = torch::empty({4, 3});
