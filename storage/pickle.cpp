@@ -261,10 +261,11 @@ class Machine {
           refuse(Code::kCorrupt, "calls something with arguments that are not a tuple");
         return push(make({.kind = Kind::kCall, .callable = pop(), .arguments = arguments}));
       }
-      case kBuild:
-        pop();  // the state of an object
-        top();
+      case kBuild: {
+        const PickleIndex state = pop();
+        if (PickleValue& object = values_[top()]; object.kind == Kind::kCall) object.state = state;
         return true;
+      }
       case kBinPersId:
         return push(make({.kind = Kind::kPersistent, .items = pop_last(1)}));
       default:

@@ -39,6 +39,7 @@ struct PickleValue {
   Kind kind = Kind::kNone;
   PickleIndex callable = 0;
   PickleIndex arguments = 0;
+  PickleIndex state = 0;  // of a kCall: what the object was given at last; value 0 is None
   std::int64_t integer = 0;
   std::string text = {};
   std::vector<PickleIndex> items = {};

@@ -21,9 +21,17 @@ constexpr std::string_view kOlderMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20
 constexpr std::int64_t kOlderVersion = 1001;
 constexpr std::string_view kPickleName = "/data.pkl";
 
-// An archive: <top>/data.pkl, <top>/data/<key>, <top>/byteorder, and versions that change nothing here.
+// The program of a TorchScript archive, which is compressed.
+bool is_code(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  return slash != std::string_view::npos && name.substr(slash).starts_with("/code/");
+}
+
+// An archive: <top>/data.pkl, <top>/data/<key>, <top>/byteorder, and versions that change nothing here. One of TorchScript has
+// <top>/code/ and <top>/constants besides.
 Result<void> read_archive(TorchFile& file) {
-  TRY_ASSIGN(const ZipEntries entries, parse_zip(file.bytes.view()), "reading the archive");
+  const auto is_wanted = [](std::string_view name) { return !is_code(name); };
+  TRY_ASSIGN(const ZipEntries entries, parse_zip(file.bytes.view(), is_wanted), "reading the archive");
   std::optional<std::string> top;
   for (const auto& [name, bytes] : entries)
     if (name.ends_with(kPickleName) && name.find('/') == name.size() - kPickleName.size())

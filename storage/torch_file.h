@@ -1,7 +1,8 @@
 // storage/torch_file.h – tensors from a .pth or .pt file, as PyTorch's torch.save writes it: a zip archive
 // (storage/zip.h) with <top>/data.pkl, a pickle (storage/pickle.h) of nested dicts, lists and tuples, and
 // one entry <top>/data/<key> for each storage the tensors lie in; or the form without archive of torch
-// before 1.6. Nothing in the file is executed: besides tensors and containers the pickle's objects are
+// before 1.6; or a compiled module, as torch.jit.save writes it: its tensors by the names of its state_dict, and attributes
+// that are tensors. Nothing in the file is executed: besides tensors and containers the pickle's objects are
 // names, and dropped. The reader takes nothing on trust: each tensor must lie inside its storage, and
 // tensors that share or repeat storage may not together become much more than the file. Threads: pure
 // functions and values.

@@ -53,6 +53,10 @@ std::string_view dtype_named(std::string_view torch_dtype) {
   return known == std::end(kElementTypes) ? std::string_view() : known->dtype;
 }
 
+// TorchScript's classes are of a module of their own; its containers are given their types by calls.
+constexpr std::string_view kScriptedClass = "__torch__.";
+constexpr std::string_view kScriptedContainer = "torch.jit._pickle.";
+
 // Rebuilding a tensor wears at most so many wrappers (Parameter, subclass with attributes).
 constexpr int kWrappersMax = 4;
 
@@ -181,6 +185,10 @@ class Collector {
     // A device or size; _codecs.encode is how protocol 2 writes bytes.
     if (call.function == "torch.Size" || call.function == "torch.device" || call.function == "_codecs.encode")
       return {};
+    // A module of TorchScript: its parameters, buffers, modules and whatever else it has are its state.
+    if (call.function.starts_with(kScriptedClass)) return visit(pickle_.at(index).state, depth);
+    if (call.function.starts_with(kScriptedContainer) && !call.arguments->empty())
+      return visit(call.arguments->front(), depth);
     const std::string_view outermost = call.function;
     for (int wrappers = 0; wrappers < kWrappersMax; ++wrappers) {
       if (call.function == "torch._utils._rebuild_tensor_v2") return take_tensor(*call.arguments, false);

@@ -100,7 +100,23 @@ struct Header {
   std::uint64_t bytes = 0;
   std::uint64_t stored_bytes = 0;
   std::uint64_t local_header = 0;
+  std::uint64_t flags = 0, method = 0;
 };
+
+// Whether the entry's bytes can be taken as they lie.
+Result<void> check_form(const Header& header) {
+  const std::string called = "entry \"" + std::string(header.name) + "\" ";
+  if ((header.flags & 1) != 0)
+    return fail(Code::kInvalid, called + "is encrypted: decrypt the archive first");
+  if (header.method != 0)
+    return fail(Code::kInvalid,
+                called +
+                    "is compressed, which torch.save never does: unpack the archive and pack it "
+                    "with `zip -0`, or save it again with torch.save");
+  if (header.bytes != header.stored_bytes)
+    return fail(Code::kCorrupt, called + "is stored as it is, yet with two different sizes");
+  return {};
+}
 
 // Replaces what did not fit 32 bits by its 64-bit form; nothing to replace is fine too.
 bool widen(Header& header, std::string_view extra) {
@@ -127,8 +143,6 @@ Result<Header> read_header(std::string_view file, std::uint64_t& at) {
   const std::string where = " at byte " + std::to_string(at);
   if (!has_record(file, at, kDirectoryHeaderBytes, kDirectoryHeader))
     return fail(Code::kCorrupt, "the archive's directory has no entry" + where);
-  const std::uint64_t flags = number_at(file, at + 8, 2);
-  const std::uint64_t method = number_at(file, at + 10, 2);
   const std::uint64_t name_bytes = number_at(file, at + 28, 2);
   const std::uint64_t extra_bytes = number_at(file, at + 30, 2);
   const std::uint64_t comment_bytes = number_at(file, at + 32, 2);
@@ -136,7 +150,9 @@ Result<Header> read_header(std::string_view file, std::uint64_t& at) {
                 .crc = number_at(file, at + 16, 4),
                 .bytes = number_at(file, at + 24, 4),
                 .stored_bytes = number_at(file, at + 20, 4),
-                .local_header = number_at(file, at + 42, 4)};
+                .local_header = number_at(file, at + 42, 4),
+                .flags = number_at(file, at + 8, 2),
+                .method = number_at(file, at + 10, 2)};
   at += kDirectoryHeaderBytes;
   if (file.size() - at < name_bytes + extra_bytes + comment_bytes)
     return fail(Code::kCorrupt, "the archive's directory entry" + where + " goes beyond the file");
@@ -145,14 +161,6 @@ Result<Header> read_header(std::string_view file, std::uint64_t& at) {
   if (!widen(header, file.substr(at + name_bytes, extra_bytes)))
     return fail(Code::kCorrupt, called + "has a damaged zip64 field");
   at += name_bytes + extra_bytes + comment_bytes;
-  if ((flags & 1) != 0) return fail(Code::kInvalid, called + "is encrypted: decrypt the archive first");
-  if (method != 0)
-    return fail(Code::kInvalid,
-                called +
-                    "is compressed, which torch.save never does: unpack the archive and pack it "
-                    "with `zip -0`, or save it again with torch.save");
-  if (header.bytes != header.stored_bytes)
-    return fail(Code::kCorrupt, called + "is stored as it is, yet with two different sizes");
   return header;
 }
 
@@ -189,7 +197,8 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
   return ~remainder;
 }
 
-Result<ZipEntries> parse_zip(std::span<const std::byte> file) {
+Result<ZipEntries> parse_zip(std::span<const std::byte> file,
+                             const std::function<bool(std::string_view name)>& is_wanted) {
   const std::string_view text = text_of(file);
   TRY_ASSIGN(const Directory directory, find_directory(text), "finding its directory");
   std::uint64_t at = directory.offset;
@@ -198,6 +207,8 @@ Result<ZipEntries> parse_zip(std::span<const std::byte> file) {
   std::vector<Header> headers;
   for (std::uint64_t i = 0; i < directory.entries; ++i) {
     TRY_ASSIGN(const Header header, read_header(text, at), "reading its directory");
+    if (is_wanted && !is_wanted(header.name)) continue;
+    TRY(check_form(header), "reading its directory");
     TRY_ASSIGN(const auto bytes, bytes_of_entry(text, header), "reading its entries");
     const std::string called = "entry \"" + std::string(header.name) + "\" ";
     if (!entries.emplace(header.name, bytes).second) return fail(Code::kCorrupt, called + "is there twice");

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string_view>
@@ -24,6 +25,8 @@ using ZipEntries = std::map<std::string_view, std::span<const std::byte>>;
 // An archive in which every CRC-32 is zero was written without them (torch offers that) and is read
 // unchecked. kCorrupt: cut short or damaged. kInvalid: a whole archive in a form that is not read here
 // (compressed, encrypted or split over several files). Messages name the entry or the byte, not the file.
-Result<ZipEntries> parse_zip(std::span<const std::byte> file);
+// `is_wanted`: others are passed over, whatever their form; none: all are wanted.
+Result<ZipEntries> parse_zip(std::span<const std::byte> file,
+                             const std::function<bool(std::string_view name)>& is_wanted = nullptr);
 
 }  // namespace paddock::storage

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/storage/fixtures/*.pth, what torch.save itself makes of the cases of tests/storage/torch_file_test.cpp.
+"""Writes tests/storage/fixtures/*.pth and *.pt, what torch.save itself makes of the cases of tests/storage/torch_file_test.cpp.
 
     .venv/bin/python tests/storage/make_torch_files.py
 
@@ -35,6 +35,27 @@ class Network(torch.nn.Module):
         with torch.no_grad():
             self.patch.weight.copy_(counted(2, 3))
             self.patch.bias.copy_(torch.tensor([-1.0, 0.5]))
+
+
+class Scripted(torch.nn.Module):
+    """Modules in modules and in a list, a buffer, attributes of every kind that a compiled module keeps."""
+    sizes: list[int]
+    kept: list[torch.Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.visual = Network()
+        self.blocks = torch.nn.ModuleList([torch.nn.Linear(2, 1, bias=False) for _ in range(2)])
+        self.register_buffer('mask', counted(3, dtype=torch.int64))
+        self.sizes, self.kept, self.name, self.scale = [224, 14], [counted(2, start=7)], 'scripted', 0.5
+        for i, block in enumerate(self.blocks):
+            torch.nn.init.constant_(block.weight, i)
+
+    def forward(self, x):
+        x = self.visual.patch(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return x * self.scale + self.mask[0] + self.kept[0] + self.sizes[0]
 
 
 class Trap:
@@ -113,6 +134,17 @@ def layouts():
     }
 
 
+def scripted():
+    """Without the entries that tell where each line of code stood: they name folders of the machine that made the file."""
+    whole = FOLDER / 'scripted.whole'
+    torch.jit.script(Scripted()).half().save(whole)
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(FOLDER / 'scripted.pt', 'w') as kept:
+        for name in archive.namelist():
+            if not name.endswith('.debug_pkl'):
+                kept.writestr(zipfile.ZipInfo(name), archive.read(name), archive.getinfo(name).compress_type)
+    whole.unlink()
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     save('state_dict.pth', Network().state_dict())
@@ -121,6 +153,7 @@ def main():
     save('tensor.pth', counted(2, 2))
     save('trap.pth', {'weight': counted(2), 'trap': Trap()})
     save('module.pth', torch.nn.Linear(2, 1))
+    scripted()
     save('bomb.pth', {'weight': torch.zeros(1).expand(1 << 20, 1 << 20)})
     save('protocol_4.pth', training(), pickle_protocol=4)
     save('older.pth', {'grid': counted(2, 3), 'row': counted(2, 3)[1], 'half': counted(3, dtype=torch.float16),

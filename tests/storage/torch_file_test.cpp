@@ -85,6 +85,21 @@ TEST(TorchFile, StateDictOfAModule) {
   EXPECT_THAT(file.copies, IsEmpty());
 }
 
+// As OpenAI publishes CLIP: a compiled module, its code beside it, which nobody looks at.
+TEST(TorchFile, ModuleOfTorchScriptGivesItsParametersBuffersAndModules) {
+  const TorchFile file = read_fixture("scripted.pt");
+  EXPECT_THAT(names_of(file),
+              ::testing::UnorderedElementsAre(
+                  "visual.patch.weight", "visual.patch.bias", "visual.norm.weight", "visual.norm.bias",
+                  "visual.norm.running_mean", "visual.norm.running_var", "visual.norm.num_batches_tracked",
+                  "blocks.0.weight", "blocks.1.weight", "mask", "kept.0"));
+  EXPECT_EQ(file.find("visual.patch.weight")->dtype, "F16");
+  EXPECT_EQ(file.find("visual.patch.weight")->shape, (std::vector<std::int64_t>{2, 3}));
+  EXPECT_EQ(described<std::int64_t>(file, "mask"), "I64[3] 0 1 2");
+  EXPECT_EQ(described<float>(file, "kept.0"), "F32[2] 7 8");
+  EXPECT_THAT(file.dropped, IsEmpty());
+}
+
 TEST(TorchFile, TrainingCheckpointGivesItsTensorsAndSaysWhatItDropped) {
   for (const char* name : {"training.pth", "protocol_4.pth"}) {
     const TorchFile file = read_fixture(name);

@@ -41,6 +41,8 @@ TEST(Zip, EachDefectHasItsOwnSentence) {
   EXPECT_THAT(refusal("PK\3\4 and nothing else", Code::kCorrupt), HasSubstr("no end record"));
   EXPECT_THAT(refusal(zip_archive(kEntries, {.method = 8}), Code::kInvalid),
               HasSubstr("\"m/data.pkl\" is compressed"));
+  EXPECT_TRUE(parse_zip(bytes_of(zip_archive(kEntries, {.method = 8})),
+                        [](std::string_view) { return false; }));  // nobody asked for them
   EXPECT_THAT(refusal(zip_archive(kEntries, {.flags = 1}), Code::kInvalid), HasSubstr("is encrypted"));
   EXPECT_THAT(refusal(zip_archive(kEntries, {.crc_error = 1}), Code::kCorrupt),
               HasSubstr("its CRC-32 differs"));
