@@ -40,8 +40,9 @@ class History {
   void happen(What what) {
     std::vector<What> next{std::move(what)};
     while (!next.empty()) {
-      const Event event{Moment{now_, WallTime{now_.ms}}, std::move(next.front())};
+      Event event{Moment{now_, WallTime{now_.ms}}, std::move(next.front())};
       next.erase(next.begin());
+      event.is_followed = rules_ >= 4 && !next.empty();  // they are of one turn
       Effects effects;
       if (forgets_) cluster_.index = rebuilt(cluster_);
       apply(cluster_, event, effects);
@@ -190,6 +191,9 @@ TEST(Rules, OldJournalsAreDecidedAsTheyWereThen) {
   constexpr std::array kByRules3{
 #include "tests/scheduler/rules_3_digests.inc"
   };
+  constexpr std::array kByRules4{
+#include "tests/scheduler/rules_4_digests.inc"
+  };
   const auto expect = [](std::uint64_t rules, const Known& known) {
     const History history(known.seed, rules);
     EXPECT_EQ(history.digest(), known.digest) << "rules " << rules << ", seed " << known.seed;
@@ -197,13 +201,14 @@ TEST(Rules, OldJournalsAreDecidedAsTheyWereThen) {
   };
   for (const Known& known : kByRules2) expect(2, known);
   for (const Known& known : kByRules3) expect(3, known);
+  for (const Known& known : kByRules4) expect(4, known);
 }
 
 // A coordinator that goes on from a snapshot has forgotten what its decisions remember of each other, and decides alike.
 TEST(Rules, WhatDecisionsRememberChangesNothing) {
   std::uint64_t spared = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    const std::uint64_t rules = seed % 2 == 0 ? kRules : 3;
+    const std::uint64_t rules = 3 + seed % (kRules - 2);
     const History remembers(seed, rules);
     const History forgets(seed, rules, true);
     EXPECT_EQ(remembers.digest(), forgets.digest()) << "seed " << seed;
