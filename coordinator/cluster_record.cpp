@@ -115,8 +115,10 @@ void fields(Archive& archive, Recorded<Archive, Ending>& value) {
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, StartReason>& value) {
-  auto& [lead, were_kept, is_on_kept_nodes, is_elsewhere, ahead_index, ahead_graph, priority] = value;
-  archive(lead, were_kept, is_on_kept_nodes, is_elsewhere, ahead_index, ahead_graph, priority);
+  auto& [lead, were_kept, is_on_kept_nodes, is_elsewhere, ahead_index, ahead_graph, priority,
+         has_passed_others] = value;
+  archive(lead, were_kept, is_on_kept_nodes, is_elsewhere, ahead_index, ahead_graph, priority,
+          has_passed_others);
 }
 template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Attempt>& value) {
@@ -172,6 +174,11 @@ void fields(Archive& archive, Recorded<Archive, Queued>& value) {
   archive(minus_priority, graph, index, job);
 }
 template <typename Archive>
+void fields(Archive& archive, Recorded<Archive, Rest>& value) {
+  auto& [key, from, is_again, is_due, due_at] = value;
+  archive(key, from, is_again, is_due, due_at);
+}
+template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, AttemptKey>& value) {
   auto& [job, number] = value;
   archive(job, number);
@@ -180,10 +187,11 @@ template <typename Archive>
 void fields(Archive& archive, Recorded<Archive, Cluster>& value) {
   auto& [next_graph, next_fence, now, graphs, nodes, queue, backoffs, time_limits, attempts, tokens,
          stage_owners, stages, is_placement_due, rules, cordons, tenants, waits, holds, schedules,
-         reservations, index] = value;
+         reservations, rest, index] = value;
   static_cast<void>(index);  // made from the rest: to_cluster()
   archive(next_graph, next_fence, now, graphs, nodes, queue, backoffs, attempts, tokens, stage_owners, stages,
-          is_placement_due, time_limits, rules, cordons, tenants, waits, holds, schedules, reservations);
+          is_placement_due, time_limits, rules, cordons, tenants, waits, holds, schedules, reservations,
+          rest);
 }
 
 std::string to_bytes(const Cluster& cluster) {
@@ -195,6 +203,11 @@ std::string to_bytes(const Graph& graph) {
 Result<Cluster> to_cluster(std::string_view bytes) {
   auto cluster = read<Cluster>(bytes, "cluster");
   if (!cluster) return cluster;
+  if (cluster->holds.size() > kHoldsMax) {
+    return fail(Code::kCorrupt, "this is no cluster: nodes are kept for " +
+                                    std::to_string(cluster->holds.size()) + " jobs, which is more than " +
+                                    std::to_string(kHoldsMax));
+  }
   for (auto& [id, graph] : cluster->graphs) {
     share_alike(graph);
     graph.in_state = count_states(graph);

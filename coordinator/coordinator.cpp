@@ -26,6 +26,13 @@ constexpr std::uint64_t kEventsPerLook = 1'000;
 // To read, check and journal a graph of so many takes several times the memory that it needs afterwards.
 constexpr std::size_t kJobsOfLargeGraph = 10'000;
 
+// The last event of which the journal will tell; heartbeats are not journaled.
+std::size_t last_journaled(const std::vector<Event>& events) {
+  std::size_t last = events.size();
+  while (last > 0 && std::holds_alternative<scheduler::NodeSeen>(events[last - 1].what)) --last;
+  return last == 0 ? 0 : last - 1;
+}
+
 }  // namespace
 
 Coordinator::Coordinator(const CoordinatorOptions& options, const Surroundings& surroundings, Journal journal,
@@ -165,9 +172,11 @@ Result<void> Coordinator::carry_through(Turn turn) {
   }
   Effects effects;
   bool has_schedules = false;
+  std::size_t last = last_journaled(events);
   for (std::size_t next = 0; next < events.size(); ++next) {
     const std::size_t before = effects.size();
-    events[next].is_followed = next + 1 < events.size();
+    // By one of which a replay will know too.
+    events[next].is_followed = next < last;
     scheduler::apply(cluster_, events[next], effects);
     has_schedules = has_schedules || touches_schedules(events[next].what);
     for (std::size_t i = before; i < effects.size(); ++i) {
@@ -176,6 +185,7 @@ Result<void> Coordinator::carry_through(Turn turn) {
       What prepared = prepare_job(cluster_, ready->job, options_.store);
       if (events.size() < limits::kEventsPerTurnMax) {
         events.push_back(Event{at, std::move(prepared)});
+        last = events.size() - 1;
       } else {
         next_.push_back(std::move(prepared));
       }

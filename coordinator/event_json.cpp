@@ -415,16 +415,21 @@ void read(Fields& fields, ScheduleSet& event) {
   read_rule(fields, event.rule);
 }
 
+void write(JsonText&, const RestDue&) {}
+void read(Fields&, RestDue&) {}
+
 // By index in scheduler::What.
-constexpr std::array kTypes{
-    "graph_submitted",     "graph_cancelled",     "job_prepared",        "job_refused",
-    "node_joined",         "node_seen",           "node_left",           "node_lost",
-    "backoff_ended",       "rank_started",        "rank_ended",          "failure_reported",
-    "artifact_recorded",   "checkpoint_recorded", "coordinator_started", "job_skipped",
-    "time_limit_reached",  "graphs_archived",     "node_drained",        "node_resumed",
-    "cordon_ended",        "tenant_set",          "gpu_faulted",         "schedule_set",
-    "schedule_due",        "schedule_steered",    "schedule_run_asked",  "reservation_set",
-    "reservation_removed", "reservation_turned"};
+constexpr std::array kTypes{"graph_submitted",   "graph_cancelled",     "job_prepared",
+                            "job_refused",       "node_joined",         "node_seen",
+                            "node_left",         "node_lost",           "backoff_ended",
+                            "rank_started",      "rank_ended",          "failure_reported",
+                            "artifact_recorded", "checkpoint_recorded", "coordinator_started",
+                            "job_skipped",       "time_limit_reached",  "graphs_archived",
+                            "node_drained",      "node_resumed",        "cordon_ended",
+                            "tenant_set",        "gpu_faulted",         "schedule_set",
+                            "schedule_due",      "schedule_steered",    "schedule_run_asked",
+                            "reservation_set",   "reservation_removed", "reservation_turned",
+                            "rest_due"};
 static_assert(kTypes.size() == std::variant_size_v<What>);
 
 template <std::size_t... I>

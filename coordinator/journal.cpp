@@ -96,22 +96,31 @@ Result<void> Journal::take_snapshot(const scheduler::Cluster& cluster) {
 Result<void> Journal::replay(const std::function<void(const scheduler::Event&)>& visit) const {
   std::uint64_t expected = first_;
   Result<void> outcome;
+  std::optional<scheduler::Event> held;  // until it is known what follows
+  // Programs of before said of a turn's last event that it was followed where a heartbeat came after it, and decided then.
+  const auto visit_held = [&](const scheduler::Event* next) {
+    if (!held) return;
+    held->is_followed = held->is_followed && next != nullptr && next->at == held->at;
+    visit(*held);
+  };
   const auto take = [&](std::string_view key, std::string_view record) {
     const auto number = storage::number_of(key);
     if (!number || *number != expected) {
       outcome = fail(Code::kCorrupt, "journal record " + std::to_string(expected) + " is missing");
       return false;
     }
-    const auto event = to_event(record);
+    auto event = to_event(record);
     if (!event) {
       outcome = tl::unexpected(event.error().within("journal record " + std::to_string(expected)));
       return false;
     }
-    visit(*event);
+    visit_held(&*event);
+    held = *std::move(event);
     ++expected;
     return true;
   };
   TRY(database_->scan(Column::kJournal, "", take, storage::key_of(first_)), "replaying the journal");
+  visit_held(nullptr);
   return outcome;
 }
 

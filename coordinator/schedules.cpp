@@ -4,6 +4,8 @@
 #include <iterator>
 #include <variant>
 
+#include "base/limits.h"
+
 namespace paddock::coordinator {
 
 using scheduler::Schedule;
@@ -44,18 +46,27 @@ void Schedules::refresh() {
 
 std::vector<scheduler::What> Schedules::due(WallTime now) const {
   std::vector<scheduler::What> events;
+  std::size_t looked_at = 0;
   for (const auto& [first, name] : order_) {
-    if (first > now) break;
-    const Times& times = *known_.at(name).times;
+    if (first > now || events.size() == kSchedulesPerTurnMax || looked_at >= kTimesPerTurnMax) break;
+    const Known& known = known_.at(name);
+    const std::vector<WallTime> times = times_between(*known.times, known.settled_until, now);
+    looked_at += times.size();
+    events.emplace_back(scheduler::settle(cluster_.schedules.at(name), times, now));
+  }
+  return events;
+}
+
+// Rising, the newest of them: all, or at least as many as may be made up for.
+std::vector<WallTime> Schedules::times_between(const Times& times, WallTime settled_until, WallTime now) {
+  for (Millis back = kMissedLookedAtMax;; back *= 2) {
+    const WallTime from = std::max(settled_until, WallTime{now.unix_ms - back.count()});
     std::vector<WallTime> all;
-    WallTime from = known_.at(name).settled_until;
-    from = std::max(from, WallTime{now.unix_ms - kMissedLookedAtMax.count()});
     for (auto time = times.zone.next(times.cron, from); time && *time <= now;
          time = times.zone.next(times.cron, *time))
       all.push_back(*time);
-    events.emplace_back(scheduler::settle(cluster_.schedules.at(name), all, now));
+    if (all.size() >= limits::kMissedRunsMax || from == settled_until) return all;
   }
-  return events;
 }
 
 std::optional<WallTime> Schedules::next() const {

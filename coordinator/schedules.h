@@ -18,8 +18,12 @@
 
 namespace paddock::coordinator {
 
-// How far back missed times are looked for: of a month's minutes it takes some milliseconds.
+// How far back missed times are looked for at first: of a month's minutes it takes some milliseconds. Where that finds fewer
+// than may be made up for it is looked twice as far, and again, so that one that comes once a year is not forgotten.
 inline constexpr Millis kMissedLookedAtMax = std::chrono::hours(24 * 31);
+// So many schedules are settled in a turn, and of them so many times looked at; the rest in the next, at once.
+inline constexpr std::size_t kSchedulesPerTurnMax = 100;
+inline constexpr std::size_t kTimesPerTurnMax = 100'000;
 
 class Schedules {
  public:
@@ -28,7 +32,8 @@ class Schedules {
 
   // After any event that touches a schedule, and at the start.
   void refresh();
-  // ScheduleDue for every schedule whose time has come.
+  // ScheduleDue for the schedules whose time has come, those first that have been due longest; next() is past while there are
+  // more than fit a turn.
   std::vector<scheduler::What> due(WallTime now) const;
   // When the next one comes due.
   std::optional<WallTime> next() const;
@@ -53,6 +58,7 @@ class Schedules {
     std::optional<WallTime> next;
   };
 
+  static std::vector<WallTime> times_between(const Times& times, WallTime settled_until, WallTime now);
   static Result<Times> times_of(const scheduler::ScheduleRule& rule);
   void learn(const scheduler::Schedule& schedule);
 

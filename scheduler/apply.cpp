@@ -226,6 +226,10 @@ void on(Step& step, const CoordinatorStarted& event) {
   }
 }
 
+void on(Step& step, const RestDue&) {
+  if (step.cluster.rest) step.cluster.rest->is_due = true;
+}
+
 // Takes those that have ended out of everything that counts graphs; what they made stays in the cache.
 void on(Step& step, const GraphsArchived& event) {
   std::set<GraphId> gone;
@@ -247,7 +251,9 @@ void apply(Cluster& cluster, const Event& event, Effects& effects) {
   cluster.now = std::max(cluster.now, event.at.now);
   Step step{cluster, event.at, effects};
   std::visit([&](const auto& what) { on(step, what); }, event.what);
-  if (cluster.is_placement_due && !event.is_followed) place_queued(step);
+  const bool is_due = cluster.is_placement_due || (cluster.rest && cluster.rest->is_due);
+  // NodeSeen is not journaled, and a replay would not know that it was decided then.
+  if (is_due && !event.is_followed && !std::holds_alternative<NodeSeen>(event.what)) place_queued(step);
 }
 
 }  // namespace paddock::scheduler

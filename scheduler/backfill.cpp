@@ -15,12 +15,13 @@ constexpr Instant kNow{std::numeric_limits<std::int64_t>::min()};
 
 // When the place will have room for a part of the gang, as far as time limits tell; if that is after `at_most`, some time
 // after it.
-Instant has_room_at(const Places& places, std::size_t number, const Request& request, Instant at_most) {
+Instant has_room_at(const Cluster& cluster, std::size_t number, const Request& request, Instant at_most) {
+  const Places& places = cluster.index.places;
   const PlaceDetails& details = places.details(number);
   Room room = wanted_part(request, details, places[number].free);
   if (room.holds(request)) return kNow;
   for (const Part& part : details.parts) {
-    add_part(request, details, part, room);
+    add_part(request, details, part, room, cluster.rules);
     if (part.ends_at > at_most || room.holds(request)) return part.ends_at;
   }
   return details.parts.empty() ? kNever : details.parts.back().ends_at;  // it does when all have gone
@@ -49,7 +50,7 @@ std::optional<Choice> soonest(const Cluster& cluster, const Wanted& wanted, cons
         !is_open(cluster, number, wanted, closed))
       continue;
     const Instant at_most = turns.is_full() ? std::get<Instant>(turns.last()) : kNever;
-    turns.add(turn_of(number, has_room_at(places, number, request, at_most)));
+    turns.add(turn_of(number, has_room_at(cluster, number, request, at_most)));
   }
   if (!turns.is_full()) return std::nullopt;
   Choice choice{{}, std::get<Instant>(turns.last())};

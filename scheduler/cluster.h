@@ -17,6 +17,7 @@
 #include "scheduler/index.h"
 #include "scheduler/reservation.h"
 #include "scheduler/resources.h"
+#include "scheduler/rest.h"
 #include "scheduler/schedule.h"
 #include "scheduler/tenant.h"
 
@@ -96,7 +97,8 @@ struct Cluster {
   std::vector<Hold> holds;  // by whose turn comes first; as the last decision left them
   std::map<std::string, Schedule> schedules{};
   std::map<std::string, Reservation> reservations{};
-  Index index;  // made from the rest: index.h
+  std::optional<Rest> rest{};  // of the queue, to which decisions have not come yet
+  Index index;                 // made from the rest: index.h
   bool operator==(const Cluster&) const = default;
 };
 

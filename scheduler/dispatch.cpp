@@ -1,7 +1,6 @@
 #include "scheduler/dispatch.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,11 +11,13 @@
 #include "base/check.h"
 #include "scheduler/attempt.h"
 #include "scheduler/backfill.h"
+#include "scheduler/holding.h"
 #include "scheduler/placement.h"
 #include "scheduler/preemption.h"
 #include "scheduler/priority.h"
 #include "scheduler/quota.h"
 #include "scheduler/reservation.h"
+#include "scheduler/rest.h"
 #include "scheduler/rules_1.h"
 #include "scheduler/rules_2.h"
 #include "scheduler/sentence.h"
@@ -24,161 +25,8 @@
 namespace paddock::scheduler {
 namespace {
 
-bool have_one_in_common(const Nodes& some, const Nodes& others) {
-  return std::ranges::any_of(others, [&](const NodeId& node) { return some.contains(node); });
-}
-
-// The nodes that are kept, as a decision goes: none at first, then, job by job, those that were kept before if they
-// are still good, or others. Each hold has a mark at its nodes in the index, so whether a node is closed to a job costs
-// nothing: below kHoldsMax those of before, by their position, from there on new ones.
-// A job for which nodes are kept keeps its seat among the kHoldsMax until its turn has come, unless the turn of one of higher
-// priority comes before: else, as shares of tenants go up and down, each decision would keep other nodes and ask others to go.
-class Holding {
- public:
-  Holding(Cluster& cluster, Instant now) : cluster_(cluster), now_(now) {
-    fresh_.reserve(kHoldsMax);
-    if (cluster.rules < 4) return;
-    for (std::size_t mark = 0; mark < cluster.holds.size(); ++mark) {
-      const JobKey& key = cluster.holds[mark].job;
-      const Job* job = find_job(cluster, key);
-      if (job == nullptr || job->state != JobState::kQueued) continue;
-      seats_[mark] = risen_priority(cluster, class_of(*find_graph(cluster, key.graph)), now);
-    }
-  }
-
-  bool is_full() const { return order_.size() == kHoldsMax; }
-  std::size_t size() const { return order_.size(); }
-  // So far all are, and in the same order, as after the decision before.
-  bool is_as_before() const { return !has_changed_; }
-  // So many are kept as they were after the decision before, the first of them.
-  std::size_t as_before() const {
-    std::size_t count = 0;
-    while (count < cluster_.holds.size() && is_in_order(count) && !is_moved_[count]) ++count;
-    return count;
-  }
-
-  // Whether nodes could be kept for a job of that risen priority, if there are any.
-  bool has_seat(const Queued& job, std::int64_t risen) const {
-    std::size_t seats = order_.size();
-    for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark) {
-      if (!seats_[mark]) continue;
-      const JobKey& key = cluster_.holds[mark].job;
-      if (key.graph == job.graph && key.job == job.job) return true;
-      seats += *seats_[mark] >= risen ? 1 : 0;
-    }
-    return seats < kHoldsMax;
-  }
-  // Its turn has come.
-  void give_up_seat(const JobKey& key) {
-    for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark)
-      if (cluster_.holds[mark].job == key) seats_[mark].reset();
-  }
-
-  // What a job with this time limit and grace must leave alone.
-  Closed closed_to(Millis time_limit, Millis grace) {
-    Closed closed;
-    for (const std::size_t mark : order_)
-      closed.holds[mark] = !ends_before(hold(mark), time_limit, grace, now_);
-    return closed;
-  }
-  Closed all() const {
-    Closed closed;
-    for (const std::size_t mark : order_) closed.holds[mark] = true;
-    return closed;
-  }
-
-  // The hold of the job, kept from before or new, without nodes of `reserved`; nullptr: none is to be had.
-  Hold* keep(const JobKey& key, const Wanted& wanted, const Nodes& reserved, Failure& failure) {
-    const Hold* lost = nullptr;
-    for (std::size_t mark = 0; mark < cluster_.holds.size(); ++mark) {
-      Hold& before = cluster_.holds[mark];
-      if (before.job != key) continue;
-      lost = &before;
-      if (before.from < now_ || is_broken_[mark] || !is_good_still(cluster_, before, wanted) ||
-          have_one_in_common(before.nodes, reserved))
-        continue;
-      has_changed_ = has_changed_ || mark != order_.size();
-      order_.push_back(mark);
-      return &before;
-    }
-    if (searches_ == kSearchesMax || failure.too_large_in == cluster_.index.nodes_state) return nullptr;
-    ++searches_;
-    Closed closed = all();
-    closed.others = reserved.empty() ? nullptr : &reserved;
-    auto found = new_hold(cluster_, key, wanted, closed, now_);
-    if (!found) {
-      if (cluster_.rules < 4 || !is_too_large(cluster_, wanted.request)) return nullptr;
-      --searches_;
-      failure.too_large_in = cluster_.index.nodes_state;
-      return nullptr;
-    }
-    if (lost != nullptr && cluster_.rules >= 4) {  // who was asked to go for it still goes
-      found->looked_at = lost->looked_at;
-      found->victims = lost->victims;
-    }
-    has_changed_ = true;
-    fresh_.push_back(*std::move(found));
-    mark_nodes(fresh_.back().nodes, kHoldsMax + fresh_.size() - 1);
-    order_.push_back(kHoldsMax + fresh_.size() - 1);
-    return &fresh_.back();
-  }
-
-  // By whose turn comes first; nullptr: none is such.
-  template <typename Test>
-  const Hold* first_that(const Test& is_such) {
-    for (const std::size_t mark : order_)
-      if (is_such(hold(mark))) return &hold(mark);
-    return nullptr;
-  }
-
-  // The newest hold is on other nodes now.
-  void move_newest(Nodes nodes) {
-    has_changed_ = true;
-    is_moved_[order_.back()] = true;
-    Hold& newest = hold(order_.back());
-    for (const NodeId& node : newest.nodes) cluster_.index.places.keep(*cluster_.index.places.find(node), -1);
-    newest.nodes = std::move(nodes);
-    mark_nodes(newest.nodes, order_.back());
-  }
-  // All closed but the newest.
-  Closed before_newest() const {
-    Closed closed = all();
-    closed.holds[order_.back()] = false;
-    return closed;
-  }
-
-  void settle() {
-    if (!has_changed_ && order_.size() == cluster_.holds.size()) return;
-    std::vector<Hold> holds;
-    for (const std::size_t mark : order_) holds.push_back(std::move(hold(mark)));
-    cluster_.holds = std::move(holds);
-    index_holds(cluster_);
-  }
-
- private:
-  Hold& hold(std::size_t mark) { return mark < kHoldsMax ? cluster_.holds[mark] : fresh_[mark - kHoldsMax]; }
-  bool is_in_order(std::size_t mark) const { return std::ranges::find(order_, mark) != order_.end(); }
-  void mark_nodes(const Nodes& nodes, std::size_t mark) {
-    for (const NodeId& node : nodes) {
-      const std::size_t number = *cluster_.index.places.find(node);
-      const std::int32_t before = cluster_.index.places[number].kept_for;
-      if (before >= 0 && !is_in_order(static_cast<std::size_t>(before)))
-        is_broken_[static_cast<std::size_t>(before)] = true;
-      cluster_.index.places.keep(number, static_cast<std::int32_t>(mark));
-    }
-  }
-
-  Cluster& cluster_;
-  const Instant now_;
-  std::vector<std::size_t> order_;  // marks, by whose turn comes first
-  std::vector<Hold> fresh_;
-  std::array<bool, 2 * kHoldsMax> is_broken_{};  // of before, and a new one has a node of it
-  std::array<bool, 2 * kHoldsMax> is_moved_{};   // it is on other nodes than before
-  // Of before, whose job's turn has not come yet: its risen priority.
-  std::array<std::optional<std::int64_t>, kHoldsMax> seats_{};
-  std::size_t searches_ = 0;
-  bool has_changed_ = false;
-};
+// So many times a decision looks for attempts that make room for one job, where what they leave is reserved by then.
+constexpr int kClearingSearchesMax = 3;
 
 // What was tried in vain in the decision before need not be tried again while the same nodes are kept for others as then, or
 // more, and of the nodes that have more free since not enough would do: each shape's Failure says so. That saves
@@ -193,7 +41,7 @@ class Decision {
         is_reserved_(!step.cluster.reservations.empty()),
         remembers_(!is_reserved_ || step.cluster.rules >= 4),
         turns_(step.cluster, step.at.now),
-        holding_(step.cluster, step.at.now),
+        holding_(step.cluster, step.at),
         index_(step.cluster.index),
         has_failed_(step.cluster.index.groups.numbers_end(), false) {
     if (index_.has_new_nodes) {
@@ -203,7 +51,21 @@ class Decision {
     ++index_.decisions;
   }
 
-  void run() {
+  // `has_changed`: something may let a queued job run that was looked at before.
+  void run(bool has_changed) {
+    const bool is_all = take_turns();
+    if (is_all || cluster_.rules < 5)
+      cluster_.rest.reset();
+    else
+      look_at_rest(has_changed);
+    holding_.settle();
+    index_.has_new_nodes = false;
+    index_.freed.clear();
+  }
+
+ private:
+  // False: some have not been looked at.
+  bool take_turns() {
     for (Turns::Group group = turns_.next(); group.key != nullptr; group = turns_.next()) {
       const JobKey key{group.first().graph, group.first().job};
       if (const auto stage = place_first(group, key)) {
@@ -214,21 +76,55 @@ class Decision {
       turns_.drop();
       holding_.give_up_seat(key);
       ++passed_over_;
-      if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) break;
       // There is nothing else to be tried.
-      if (holding_.is_full() && shapes_failed_ >= index_.groups.numbers_end()) break;
+      if (holding_.is_full() && shapes_failed_ >= index_.groups.numbers_end()) return true;
+      if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) return false;
     }
-    holding_.settle();
-    index_.has_new_nodes = false;
-    index_.freed.clear();
+    return !turns_.has_left_out();
   }
 
- private:
+  // From where the decision before left off. No nodes are kept for these: their turn has not come.
+  void look_at_rest(bool has_changed) {
+    is_in_rest_ = true;
+    Rest rest = cluster_.rest.value_or(Rest());
+    rest.is_again = cluster_.rest && (rest.is_again || has_changed);
+    rest.is_due = false;
+    rest.due_at = step_.at.now + kRestPause;
+    if (look_through(rest)) {
+      if (!rest.is_again) return cluster_.rest.reset();
+      rest = Rest{{}, {}, false, false, rest.due_at};
+    }
+    cluster_.rest = std::move(rest);
+  }
+
+  // True: to the end; else so far as `rest` says then.
+  bool look_through(Rest& rest) {
+    const auto& classes = index_.groups.classes();
+    const std::size_t tried_max = tried_in_vain_ + kRestTriedMax;
+    std::size_t passed = 0;
+    for (auto its = classes.lower_bound(rest.key); its != classes.end(); ++its) {
+      if (its->first != rest.key) rest.from = {};
+      rest.key = its->first;
+      const auto tenant = cluster_.tenants.find(rest.key.first);
+      const auto& order = its->second.order;
+      for (auto at = order.lower_bound(rest.from); at != order.end(); at = order.lower_bound(rest.from)) {
+        if (tried_in_vain_ >= tried_max || passed >= kRestPassedMax) return false;
+        ++passed;
+        const Turns::Group group{&its->first, tenant == cluster_.tenants.end() ? nullptr : &tenant->second,
+                                 at->second, &its->second};
+        rest.from = {at->first.first, at->first.second + 1};
+        place_first(group, JobKey{group.first().graph, group.first().job});
+      }
+    }
+    return true;
+  }
+
   // The stage of the group's first job, which has started; none: the job, and so all of the group, has to wait. What fails
   // once fails for the rest of the decision: room only gets less, and more of it is kept.
   std::optional<std::string> place_first(const Turns::Group& group, const JobKey& key) {
     const auto may_keep = [&] {
-      return !holding_.is_full() && (cluster_.rules < 4 || holding_.has_seat(group.first(), turns_.risen()));
+      return !is_in_rest_ && !holding_.is_full() &&
+             (cluster_.rules < 4 || holding_.has_seat(group.first(), turns_.risen()));
     };
     if (has_failed_[group.shape] && !may_keep()) return std::nullopt;
     const bool has_quota = group.tenant != nullptr && group.tenant->quota != Usage();
@@ -247,7 +143,7 @@ class Decision {
         return stage;
       }
     }
-    if (may_keep()) keep_nodes(key, wanted, *group.key, group.shape, reserved);
+    if (may_keep()) keep_nodes({key, job, group.key->first, wanted, reserved}, group);
     return std::nullopt;
   }
 
@@ -317,12 +213,18 @@ class Decision {
   }
 
   StartReason reason_of(const JobKey& key, const Job& job, const std::vector<NodeId>& nodes) {
-    StartReason reason = turns_.lead();
+    StartReason reason;
+    if (is_in_rest_)
+      reason.lead = Lead::kFoundInRest;
+    else
+      reason = turns_.lead();
     const auto share_nodes = [&](const Hold& hold) {
       return std::ranges::any_of(nodes, [&](const NodeId& node) { return hold.nodes.contains(node); });
     };
     const Hold* own = find_hold(cluster_, key);
-    reason.were_kept = own != nullptr && share_nodes(*own);
+    reason.were_kept = own != nullptr && std::ranges::all_of(nodes, [&](const NodeId& node) {
+                         return own->nodes.contains(node);
+                       });
     reason.is_elsewhere = !job.suspects.empty() && std::ranges::none_of(nodes, [&](const NodeId& node) {
       return job.suspects.contains(node);
     });
@@ -335,20 +237,44 @@ class Decision {
     return reason;
   }
 
-  void keep_nodes(const JobKey& key, const Wanted& wanted, const ClassKey& its, std::uint32_t shape,
-                  const Nodes& reserved) {
-    Hold* const hold = holding_.keep(key, wanted, reserved, index_.groups.failure(shape));
-    if (hold == nullptr || is_clearing(cluster_, *hold, step_.at.now)) return;
-    hold->looked_at = step_.at.now;
-    Closed closed = holding_.before_newest();
-    closed.others = reserved.empty() ? nullptr : &reserved;
-    auto clearing = find_clearing(cluster_, its.second, wanted, closed);
+  void keep_nodes(const Asking& asking, const Turns::Group& group) {
+    Hold* hold = holding_.keep(asking, index_.groups.failure(group.shape));
+    const bool is_too_late = hold == nullptr && holding_.is_too_late();  // unless somebody makes room
+    if (hold == nullptr ? !is_too_late : is_clearing(cluster_, *hold, step_.at.now)) return;
+    if (hold != nullptr) hold->looked_at = step_.at.now;
+    auto clearing = clearing_for(asking, group.key->second);
     if (!clearing) return;
-    holding_.move_newest(std::move(clearing->nodes));
+    if (hold == nullptr)
+      hold = holding_.add({asking.key, std::move(clearing->nodes), kNever, {}, step_.at.now});
+    else
+      holding_.move_newest(std::move(clearing->nodes));
     hold->from = kNever;
     hold->victims = std::move(clearing->victims);
     for (const Fence fence : hold->victims)
-      preempt_attempt(step_, fence, "makes room for " + shown(key) + ", whose priority is higher");
+      preempt_attempt(step_, fence, "makes room for " + shown(asking.key) + ", whose priority is higher");
+  }
+
+  // Where the job may still run when the victims have gone, which may take them all their grace.
+  std::optional<Clearing> clearing_for(const Asking& asking, std::int64_t priority) const {
+    Closed closed = holding_.all_but(asking.key);
+    closed.others = asking.reserved.empty() ? nullptr : &asking.reserved;
+    auto clearing = find_clearing(cluster_, priority, asking.wanted, closed);
+    Nodes reserved = asking.reserved;
+    for (int searches = 1; clearing; ++searches) {
+      const Instant start = last_to_go(clearing->victims);
+      if (!holding_.are_reserved_then(asking, start, clearing->nodes)) return clearing;
+      if (searches == kClearingSearchesMax) return std::nullopt;
+      reserved.merge(holding_.reserved_then(asking, start));
+      closed.others = &reserved;
+      clearing = find_clearing(cluster_, priority, asking.wanted, closed);
+    }
+    return clearing;
+  }
+  Instant last_to_go(const std::set<Fence>& victims) const {
+    Millis longest(0);
+    for (const Fence fence : victims)
+      longest = std::max(longest, find_attempt(std::as_const(cluster_), fence).job->request.grace);
+    return step_.at.now + longest;
   }
 
   Step& step_;
@@ -364,18 +290,20 @@ class Decision {
   std::size_t shapes_failed_ = 0;
   std::size_t tried_in_vain_ = 0;
   std::size_t passed_over_ = 0;
+  bool is_in_rest_ = false;  // all whose turn comes have been looked at
 };
 
 }  // namespace
 
 void place_queued(Step& step) {
   Cluster& cluster = step.cluster;
-  cluster.is_placement_due = false;
+  const bool has_changed = std::exchange(cluster.is_placement_due, false);
   if (cluster.rules >= 3 && (!cluster.queue.empty() || !cluster.holds.empty())) {
-    Decision(step).run();
+    Decision(step).run(has_changed);
   } else {
     if (cluster.rules == 1) place_queued_by_rules_1(step);
     if (cluster.rules == 2) place_queued_by_rules_2(step);
+    cluster.rest.reset();
     cluster.index.decisions += 2;  // what is remembered of the last one no longer holds
     cluster.index.freed.clear();
   }

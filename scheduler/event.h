@@ -24,7 +24,9 @@ namespace paddock::scheduler {
 // 4: placement decides once a turn; nodes stay kept for a job while others of its rank come and go, and whom it asked to go is
 // remembered; what is too large for the cluster keeps nobody from having nodes kept; where nodes are reserved the queue is tried
 // as far as elsewhere.
-inline constexpr std::uint64_t kRules = 4;
+// 5: of which kind the GPUs are that attempts would give back is known; nodes are kept, and attempts asked to go, only where the
+// job may still run by then, whatever is reserved; what a decision does not come to is looked at bit by bit (RestDue).
+inline constexpr std::uint64_t kRules = 5;
 
 // `token` is drawn by the client; a second submission with the same one changes nothing.
 struct GraphSubmitted {
@@ -260,12 +262,17 @@ struct ReservationTurned {
   bool operator==(const ReservationTurned&) const = default;
 };
 
-using What =
-    std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen, NodeLeft,
-                 NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported, ArtifactRecorded,
-                 CheckpointRecorded, CoordinatorStarted, JobSkipped, TimeLimitReached, GraphsArchived,
-                 NodeDrained, NodeResumed, CordonEnded, TenantSet, GpuFaulted, ScheduleSet, ScheduleDue,
-                 ScheduleSteered, ScheduleRunAsked, ReservationSet, ReservationRemoved, ReservationTurned>;
+// Made by due() in lease.h: the part of the queue that the last decisions did not come to is looked at (rest.h).
+struct RestDue {
+  bool operator==(const RestDue&) const = default;
+};
+
+using What = std::variant<GraphSubmitted, GraphCancelled, JobPrepared, JobRefused, NodeJoined, NodeSeen,
+                          NodeLeft, NodeLost, BackoffEnded, RankStarted, RankEnded, FailureReported,
+                          ArtifactRecorded, CheckpointRecorded, CoordinatorStarted, JobSkipped,
+                          TimeLimitReached, GraphsArchived, NodeDrained, NodeResumed, CordonEnded, TenantSet,
+                          GpuFaulted, ScheduleSet, ScheduleDue, ScheduleSteered, ScheduleRunAsked,
+                          ReservationSet, ReservationRemoved, ReservationTurned, RestDue>;
 
 struct Event {
   Moment at;

@@ -157,6 +157,8 @@ std::string explain_queued(const Cluster& cluster, const JobKey& key, const Job&
     return "waits its turn behind " + join(holders, ", ") + ", for which " + names_of(kept) +
            (kept.size() == 1 ? " is" : " are") + " being kept";
   }
+  if (cluster.rest && find_nodes(cluster, wanted, Closed{}))
+    return "would fit, and is tried in a moment, as the rest of a long queue is looked through";
   return why_not_placed(cluster, wanted);
 }
 

@@ -99,19 +99,30 @@ struct Ending {
 };
 
 // What put it before the others that waited: nothing waited; its priority, as submitted or risen; its tenant's share; the
-// order of submission, within the tenant or between tenants that have had as much.
-enum class Lead : std::uint8_t { kUnknown, kAlone, kPriority, kRisen, kFairShare, kOrder, kOrderOfTenants };
+// order of submission, within the tenant or between tenants that have had as much; nothing of these, it was found to fit as
+// the rest of the queue was looked through.
+enum class Lead : std::uint8_t {
+  kUnknown,
+  kAlone,
+  kPriority,
+  kRisen,
+  kFairShare,
+  kOrder,
+  kOrderOfTenants,
+  kFoundInRest
+};
 
 // Why an attempt started when it did and where it did: why_started() in explain.h makes a sentence of it. Numbers only:
 // every attempt has one.
 struct StartReason {
-  Lead lead = Lead::kUnknown;     // of attempts of older versions
-  bool were_kept = false;         // its nodes, for it
-  bool is_on_kept_nodes = false;  // it fills a gap on nodes that are kept for the job ahead
-  bool is_elsewhere = false;      // nodes on which it was lost before were left out
-  std::uint32_t ahead_index = 0;  // the job ahead, for which nodes are kept: its place in its graph
-  GraphId ahead_graph;            // 0: none
-  std::int64_t priority = 0;      // with what it had risen by
+  Lead lead = Lead::kUnknown;      // of attempts of older versions
+  bool were_kept = false;          // its nodes, all of them, for it
+  bool is_on_kept_nodes = false;   // it fills a gap on nodes that are kept for the job ahead
+  bool is_elsewhere = false;       // nodes on which it was lost before were left out
+  std::uint32_t ahead_index = 0;   // the job ahead, for which nodes are kept: its place in its graph
+  GraphId ahead_graph;             // 0: none
+  std::int64_t priority = 0;       // with what it had risen by
+  bool has_passed_others = false;  // whose turn came before its own, and who could not start
   bool operator==(const StartReason&) const = default;
 };
 

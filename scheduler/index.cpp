@@ -40,37 +40,47 @@ Instant end_of(const Job& job, const Attempt& attempt) {
   return attempt.started_at + job.request.time_limit + job.request.grace;
 }
 
-Room room_of(const Request& request, const Offer& offer, const Rank& rank) {
-  const auto well =
-      std::ranges::count_if(rank.gpus, [&](const std::string& gpu) { return is_well(offer, gpu); });
-  return {request.cpus_per_rank, request.memory_bytes_per_rank, static_cast<std::uint64_t>(well), 0};
+// What the node gets back of one rank.
+void add_rank(Part& part, const Request& request, const Offer& offer, const std::vector<GpuKind>& kinds,
+              const Rank& rank) {
+  part.room.cpus += request.cpus_per_rank;
+  part.room.memory_bytes += request.memory_bytes_per_rank;
+  if (kinds.size() > 1) part.gpus_by_kind.resize(kinds.size());
+  for (const std::string& uuid : rank.gpus) {
+    const auto gpu = std::ranges::find(offer.gpus, uuid, &Gpu::uuid);
+    if (gpu != offer.gpus.end() && !gpu->fault.empty()) continue;
+    ++part.room.gpus;
+    if (kinds.size() < 2 || gpu == offer.gpus.end()) continue;
+    const auto kind = std::ranges::find_if(kinds, [&](const GpuKind& each) {
+      return each.model == gpu->model && each.memory_bytes == gpu->memory_bytes;
+    });
+    if (kind != kinds.end()) ++part.gpus_by_kind[static_cast<std::size_t>(kind - kinds.begin())];
+  }
 }
 
 // What the node gets back of it; nothing if no rank of it is left there.
-std::optional<Part> part_on(const Node& node, const Graph& graph, const Job& job, const Attempt& attempt) {
+std::optional<Part> part_on(const Node& node, const std::vector<GpuKind>& kinds, const Graph& graph,
+                            const Job& job, const Attempt& attempt) {
   Part part{end_of(job, attempt), attempt.fence, kNotPreemptible, {}};
   if (job.request.is_preemptible && !attempt.ending) part.priority = graph.priority;
   bool is_there = false;
   for (const Rank& rank : attempt.ranks) {
     if (rank.node != node.name || rank.state == RankState::kEnded) continue;
     is_there = true;
-    const Room room = room_of(job.request.resources, node.offer, rank);
-    part.room.cpus += room.cpus;
-    part.room.memory_bytes += room.memory_bytes;
-    part.room.gpus += room.gpus;
+    add_rank(part, job.request.resources, node.offer, kinds, rank);
   }
   if (!is_there) return std::nullopt;
   part.room.ports = attempt.ranks.front().node == node.name ? 1 : 0;
   return part;
 }
 
-std::vector<Part> parts_on(const Cluster& cluster, const Node& node) {
+std::vector<Part> parts_on(const Cluster& cluster, const Node& node, const std::vector<GpuKind>& kinds) {
   std::vector<Part> parts;
   for (const Fence fence : node.attempts) {
     const FoundConst found = find_attempt(cluster, fence);
     if (found.attempt == nullptr) continue;
-    if (const auto part = part_on(node, *find_graph(cluster, found.key.graph), *found.job, *found.attempt))
-      parts.push_back(*part);
+    const Graph& graph = *find_graph(cluster, found.key.graph);
+    if (const auto part = part_on(node, kinds, graph, *found.job, *found.attempt)) parts.push_back(*part);
   }
   return parts;
 }
@@ -93,7 +103,7 @@ Queued queued_of(const Graph& graph, const Job& job) {
 void index_node(Cluster& cluster, const Node& node) {
   Index& index = cluster.index;
   const std::size_t number = index.places.update(node);
-  index.places.replace_parts(number, parts_on(cluster, node));
+  index.places.replace_parts(number, parts_on(cluster, node, index.places.details(number).kinds));
   const PlaceDetails& counted = index.places.details(number);
   const bool is_racked = node.takes_work() && node.offer.labels.contains("rack");
   if (is_racked != counted.is_racked) index.racked += is_racked ? 1 : -1;
@@ -165,15 +175,18 @@ void unpark(Cluster& cluster, const std::string& stage, Instant now) {
 void index_attempt(Cluster& cluster, const Graph& graph, const Job& job, const Attempt& attempt) {
   cluster.index.open_ranks[attempt.fence] = static_cast<std::uint32_t>(attempt.ranks.size());
   if (job.request.is_preemptible) cluster.index.preemptible.insert({graph.priority, attempt.fence});
-  for (std::size_t i = 0; i < attempt.ranks.size(); i += job.request.resources->ranks_per_node) {
+  const std::size_t a_node = job.request.resources->ranks_per_node;
+  for (std::size_t i = 0; i < attempt.ranks.size(); i += a_node) {
     const Node& node = cluster.nodes.at(attempt.ranks[i].node);
-    const Request& request = job.request.resources;
+    Places& places = cluster.index.places;
+    const std::size_t number = *places.find(node.name);
     Part part{end_of(job, attempt),
               attempt.fence,
               job.request.is_preemptible ? graph.priority : kNotPreemptible,
-              {request.cpus_per_node(), request.memory_bytes_per_node(), request.gpus_per_node(),
-               i == 0 ? std::uint64_t{1} : 0}};
-    cluster.index.places.put_part(*cluster.index.places.find(node.name), part);
+              {0, 0, 0, i == 0 ? std::uint64_t{1} : 0}};
+    for (std::size_t rank = i; rank < i + a_node; ++rank)
+      add_rank(part, job.request.resources, node.offer, places.details(number).kinds, attempt.ranks[rank]);
+    places.put_part(number, part);
   }
 }
 
@@ -202,7 +215,10 @@ void forget_rank(Cluster& cluster, const Job& job, const Attempt& attempt, const
   const std::size_t number = *places.find(rank.node);
   if (is_last) return places.drop_part(number, attempt.fence);
   const Node& node = cluster.nodes.at(rank.node);
-  places.shrink_part(number, attempt.fence, room_of(job.request.resources, node.offer, rank));
+  Part gone;
+  gone.fence = attempt.fence;
+  add_rank(gone, job.request.resources, node.offer, places.details(number).kinds, rank);
+  places.shrink_part(number, gone);
 }
 
 void index_holds(Cluster& cluster) {
@@ -223,7 +239,8 @@ Index rebuilt(const Cluster& cluster) {
     index_node(fresh, node);
     // By its own name: a damaged snapshot may have it under another.
     if (const auto number = fresh.index.places.find(node.name))
-      fresh.index.places.replace_parts(*number, parts_on(cluster, node));
+      fresh.index.places.replace_parts(*number,
+                                       parts_on(cluster, node, fresh.index.places.details(*number).kinds));
   }
   for (const Queued& queued : cluster.queue) {
     const Job* job = find_job(cluster, {queued.graph, queued.job});

@@ -22,6 +22,7 @@ std::vector<What> due(const Cluster& cluster, Instant now) {
     if (ends_at > now) break;
     events.emplace_back(TimeLimitReached{fence});
   }
+  if (cluster.rest && cluster.rest->due_at <= now) events.emplace_back(RestDue{});
   return events;
 }
 
@@ -32,6 +33,7 @@ std::optional<Instant> next_deadline(const Cluster& cluster) {
   if (!cluster.backoffs.empty()) consider(cluster.backoffs.begin()->first);
   if (!cluster.cordons.empty()) consider(cluster.cordons.begin()->first);
   if (!cluster.time_limits.empty()) consider(cluster.time_limits.begin()->first);
+  if (cluster.rest) consider(cluster.rest->due_at);
   return next;
 }
 

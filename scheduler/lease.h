@@ -11,7 +11,7 @@
 namespace paddock::scheduler {
 
 // NodeLost for leases that ran out, BackoffEnded for pauses that are over, CordonEnded and TimeLimitReached for attempts
-// whose time is up, at or before `now`.
+// whose time is up, RestDue for what decisions have not come to, at or before `now`.
 std::vector<What> due(const Cluster& cluster, Instant now);
 
 // When due() will have something next.

@@ -76,13 +76,17 @@ Room wanted_when_empty(const Request& request, const PlaceDetails& details) {
   return room;
 }
 
-void add_part(const Request& request, const PlaceDetails& details, const Part& part, Room& room) {
+void add_part(const Request& request, const PlaceDetails& details, const Part& part, Room& room,
+              std::uint64_t rules) {
   room.cpus += part.room.cpus;
   room.memory_bytes += part.room.memory_bytes;
   room.ports += part.room.ports;
-  // Of which kind a part's GPUs are is not kept: where a node has several, none counts as wanted.
-  if (takes_any_gpu(request) || details.kinds.size() == 1)
+  if (takes_any_gpu(request) || details.kinds.size() == 1) {
     room.gpus = std::min(room.gpus + part.room.gpus, wanted_when_empty(request, details).gpus);
+  } else if (rules >= 5) {
+    for (std::size_t kind = 0; kind < part.gpus_by_kind.size(); ++kind)
+      room.gpus += is_wanted_kind(request, details.kinds[kind]) ? part.gpus_by_kind[kind] : 0;
+  }
 }
 
 std::optional<std::size_t> Places::find(const NodeId& name) const {
@@ -204,12 +208,14 @@ void Places::drop_part(std::size_t number, Fence fence) {
   refresh_outlook(number);
 }
 
-void Places::shrink_part(std::size_t number, Fence fence, const Room& by) {
-  const auto part = std::ranges::find(details_[number].parts, fence, &Part::fence);
+void Places::shrink_part(std::size_t number, const Part& by) {
+  const auto part = std::ranges::find(details_[number].parts, by.fence, &Part::fence);
   if (part == details_[number].parts.end()) return;
-  part->room.cpus -= by.cpus;
-  part->room.memory_bytes -= by.memory_bytes;
-  part->room.gpus -= by.gpus;
+  part->room.cpus -= by.room.cpus;
+  part->room.memory_bytes -= by.room.memory_bytes;
+  part->room.gpus -= by.room.gpus;
+  for (std::size_t kind = 0; kind < part->gpus_by_kind.size(); ++kind)
+    part->gpus_by_kind[kind] -= by.gpus_by_kind[kind];
 }
 
 void Places::redate_part(std::size_t number, Fence fence, Instant ends_at) {

@@ -30,6 +30,7 @@ struct Part {
   Fence fence;
   std::int64_t priority = kNotPreemptible;  // of its graph, where it may be asked to make room
   Room room;
+  std::vector<std::uint32_t> gpus_by_kind{};  // in the order of the node's kinds; empty where it has but one
   bool operator==(const Part&) const = default;
 };
 
@@ -104,7 +105,7 @@ class Places {
   // The part with that fence is another now, or gone.
   void replace_parts(std::size_t number, std::vector<Part> parts);
   void drop_part(std::size_t number, Fence fence);
-  void shrink_part(std::size_t number, Fence fence, const Room& by);
+  void shrink_part(std::size_t number, const Part& by);
   void redate_part(std::size_t number, Fence fence, Instant ends_at);
   void count(std::size_t number, const Usage& offered, bool is_racked);
   void keep(std::size_t number, std::int32_t hold) { places_[number].kept_for = hold; }
@@ -135,7 +136,9 @@ class Places {
 Room wanted_part(const Request& request, const PlaceDetails& details, const Room& free);
 // The same if nothing ran there.
 Room wanted_when_empty(const Request& request, const PlaceDetails& details);
-// What it has with one more part back, at least.
-void add_part(const Request& request, const PlaceDetails& details, const Part& part, Room& room);
+// What it has with one more part back, at least. Until rules 5 it was not known of which kind a part's GPUs are: where a node
+// has several, none counted as wanted.
+void add_part(const Request& request, const PlaceDetails& details, const Part& part, Room& room,
+              std::uint64_t rules);
 
 }  // namespace paddock::scheduler

@@ -22,9 +22,10 @@ struct Site {
 };
 
 // The parts that would go from the place for one of `priority`, in that order, until there is room. False: there is none.
-bool find_leaving(const Places& places, std::size_t number, const Request& request, std::int64_t priority,
+bool find_leaving(const Cluster& cluster, std::size_t number, const Request& request, std::int64_t priority,
                   std::vector<const Part*>& parts) {
   parts.clear();
+  const Places& places = cluster.index.places;
   const PlaceDetails& details = places.details(number);
   Room room = wanted_part(request, details, places[number].free);
   if (room.holds(request)) return true;
@@ -33,7 +34,7 @@ bool find_leaving(const Places& places, std::size_t number, const Request& reque
   }
   std::ranges::sort(parts, {}, [](const Part* part) { return loss_of(*part); });
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    add_part(request, details, *parts[i], room);
+    add_part(request, details, *parts[i], room, cluster.rules);
     if (!room.holds(request)) continue;
     parts.resize(i + 1);
     return true;
@@ -42,13 +43,14 @@ bool find_leaving(const Places& places, std::size_t number, const Request& reque
 }
 
 // Whoever need not go stays, those with most to lose first.
-std::set<Fence> needed_victims(const Places& places, const std::vector<Site>& sites, const Request& request,
+std::set<Fence> needed_victims(const Cluster& cluster, const std::vector<Site>& sites, const Request& request,
                                std::int64_t priority) {
+  const Places& places = cluster.index.places;
   std::map<Loss, std::vector<std::pair<std::size_t, const Part*>>> victims;
   std::map<std::size_t, std::set<const Part*>> going;
   std::vector<const Part*> parts;
   for (const Site& site : sites) {
-    find_leaving(places, site.number, request, priority, parts);
+    find_leaving(cluster, site.number, request, priority, parts);
     for (const Part* part : parts) {
       victims[loss_of(*part)].emplace_back(site.number, part);
       going[site.number].insert(part);
@@ -58,7 +60,7 @@ std::set<Fence> needed_victims(const Places& places, const std::vector<Site>& si
     const PlaceDetails& details = places.details(number);
     Room room = wanted_part(request, details, places[number].free);
     for (const Part* part : going[number]) {
-      if (part != stays) add_part(request, details, *part, room);
+      if (part != stays) add_part(request, details, *part, room, cluster.rules);
     }
     return room.holds(request);
   };
@@ -101,13 +103,13 @@ std::optional<Clearing> find_clearing(const Cluster& cluster, std::int64_t prior
     if (!places[number].takes_work || least.first >= priority || !sites.would_take({least, number}) ||
         !is_open(cluster, number, wanted, closed))
       continue;
-    if (find_leaving(places, number, wanted.request, priority, parts))
+    if (find_leaving(cluster, number, wanted.request, priority, parts))
       sites.add({parts.empty() ? kNoLoss : loss_of(*parts.back()), number});
   }
   if (!sites.is_full()) return std::nullopt;
   Clearing clearing;
   for (const Site& site : sites.all()) clearing.nodes.insert(places.details(site.number).name);
-  clearing.victims = needed_victims(places, sites.all(), wanted.request, priority);
+  clearing.victims = needed_victims(cluster, sites.all(), wanted.request, priority);
   return clearing;
 }
 

@@ -64,6 +64,7 @@ StartReason Turns::lead() const {
   const Standing& its = standings_[first.standing];
   StartReason reason;
   reason.priority = -its.minus_risen;
+  reason.has_passed_others = has_dropped_;
   const auto second = std::next(turns_.begin());
   const bool is_risen = reason.priority > its.key->second;
   if (second != turns_.end()) {
@@ -74,7 +75,8 @@ StartReason Turns::lead() const {
       reason.lead = its.key->first == other.key->first ? Lead::kOrder : Lead::kOrderOfTenants;
   } else if (std::next(its.at) != its.groups->order.end() || its.groups->jobs.at(its.at->second).size() > 1) {
     reason.lead = Lead::kOrder;
-  } else if (next_in_ < standings_.size()) {
+  } else if (std::any_of(standings_.begin() + static_cast<std::ptrdiff_t>(next_in_), standings_.end(),
+                         [](const Standing& rest) { return !rest.groups->jobs.empty(); })) {
     reason.lead = is_risen ? Lead::kRisen : Lead::kPriority;
   } else {
     reason.lead = Lead::kAlone;
@@ -91,8 +93,11 @@ void Turns::skip_dropped(Standing& standing) const {
 
 void Turns::enter(std::size_t standing, std::int64_t score) {
   const Standing& entered = standings_[standing];
-  if (entered.at != entered.groups->order.end() && entered.dropped.size() < kGroupsInVainMax)
+  if (entered.at == entered.groups->order.end()) return;
+  if (entered.dropped.size() < kGroupsInVainMax)
     turns_.insert({score, entered.at->first, standing});
+  else
+    has_left_out_ = true;
 }
 
 void Turns::let_in() {
@@ -119,6 +124,7 @@ Turns::Group Turns::next() {
 void Turns::drop() {
   const Turn turn = *turns_.begin();
   turns_.erase(turns_.begin());
+  has_dropped_ = true;
   Standing& standing = standings_[turn.standing];
   standing.dropped.push_back(standing.at->second);
   standing.from = {turn.first.first, turn.first.second + 1};

@@ -52,6 +52,8 @@ class Turns {
 
   // Whose turn it is.
   Group next();
+  // Some are not to be looked at in this decision: kGroupsInVainMax.
+  bool has_left_out() const { return has_left_out_; }
   // The risen priority of the one that next() gave.
   std::int64_t risen() const { return -standings_[turns_.begin()->standing].minus_risen; }
   // What puts the one that next() gave before the others that have not been dropped.
@@ -89,7 +91,9 @@ class Turns {
 
   Cluster& cluster_;
   const Instant now_;
-  bool has_tenants_ = false;         // more than one: else there is no share to compare
+  bool has_tenants_ = false;  // more than one: else there is no share to compare
+  bool has_dropped_ = false;
+  bool has_left_out_ = false;
   bool may_come_back_ = false;       // others wait for one that has started: groups have other first jobs
   std::vector<Standing> standings_;  // by what they have risen to
   std::size_t next_in_ = 0;          // from there on they have not been let in

@@ -19,6 +19,13 @@ bool ends_before(const JobRequest& job, WallTime start, WallTime reserved) {
          start.unix_ms + (job.time_limit + job.grace).count() <= reserved.unix_ms;
 }
 
+// Of a job that starts later.
+bool is_in_the_way(const Reservation& reservation, const std::string& tenant, const JobRequest& job,
+                   WallTime start) {
+  return !reservation.tenants.contains(tenant) && start < reservation.ends &&
+         !ends_before(job, start, reservation.begins);
+}
+
 bool is_of(const Reservation& reservation, const Cluster& cluster, GraphId graph) {
   return reservation.tenants.contains(find_graph(cluster, graph)->tenant);
 }
@@ -66,10 +73,13 @@ Result<std::set<NodeId>> nodes_to_reserve(const Cluster& cluster, const Reservat
   }
   const std::size_t needed = wanted.nodes == 0 ? std::max<std::size_t>(1, fitting.size()) : wanted.nodes;
   if (fitting.size() < needed) {
-    return fail(Code::kConflict, count(fitting.size(), "node") + " would do" +
+    return fail(Code::kConflict, "reservation " + wanted.name + " asks for " + count(needed, "node") +
+                                     ", and " + std::to_string(fitting.size()) + " would do" +
                                      (reserved > 0 ? ", besides " + std::to_string(reserved) +
                                                          " that are reserved at that time"
-                                                   : ""));
+                                                   : "") +
+                                     ": ask for fewer nodes, other labels or another time (`paddock "
+                                     "reservations` lists what is reserved)");
   }
   std::ranges::sort(fitting);
   std::set<NodeId> nodes;
@@ -149,6 +159,24 @@ std::set<NodeId> reserved_for_others(const Cluster& cluster, const std::string& 
       nodes.insert(reservation.nodes.begin(), reservation.nodes.end());
   }
   return nodes;
+}
+
+std::set<NodeId> reserved_at(const Cluster& cluster, const std::string& tenant, const JobRequest& job,
+                             WallTime start) {
+  std::set<NodeId> nodes;
+  for (const auto& [name, reservation] : cluster.reservations) {
+    if (is_in_the_way(reservation, tenant, job, start))
+      nodes.insert(reservation.nodes.begin(), reservation.nodes.end());
+  }
+  return nodes;
+}
+
+bool are_reserved_at(const Cluster& cluster, const std::string& tenant, const JobRequest& job, WallTime start,
+                     const std::set<NodeId>& nodes) {
+  return std::ranges::any_of(cluster.reservations, [&](const auto& entry) {
+    return is_in_the_way(entry.second, tenant, job, start) &&
+           std::ranges::any_of(nodes, [&](const NodeId& node) { return entry.second.nodes.contains(node); });
+  });
 }
 
 std::string reservations_text(const Cluster& cluster, const std::set<NodeId>& nodes) {

@@ -57,6 +57,13 @@ void turn_reservation(Step& step, const ReservationTurned& event);
 std::set<NodeId> reserved_for_others(const Cluster& cluster, const std::string& tenant, const JobRequest& job,
                                      WallTime now);
 
+// The same of one that starts at `start`, which is later: also of those reservations that begin by then, not of those that end.
+std::set<NodeId> reserved_at(const Cluster& cluster, const std::string& tenant, const JobRequest& job,
+                             WallTime start);
+// Whether one of `nodes` is among them.
+bool are_reserved_at(const Cluster& cluster, const std::string& tenant, const JobRequest& job, WallTime start,
+                     const std::set<NodeId>& nodes);
+
 // "a, b are reserved for tenant vision from 2026-12-01T08:00:00Z (reservation talk)", of those that hold `nodes`.
 std::string reservations_text(const Cluster& cluster, const std::set<NodeId>& nodes);
 

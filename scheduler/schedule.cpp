@@ -66,6 +66,14 @@ void start_waiting(Step& step, Schedule& schedule) {
   }
 }
 
+std::string why_not_made_up_for(Missed missed) {
+  if (missed == Missed::kSkip)
+    return "its schedule says `missed: skip`: with `latest` or `all` it would be run later";
+  if (missed == Missed::kLatest)
+    return "its schedule says `missed: latest`: with `all` it would be run besides the newest";
+  return "only the newest " + std::to_string(limits::kMissedRunsMax) + " are made up for: submit it by hand";
+}
+
 std::string going_text(const Schedule& schedule) {
   return "graph " + std::to_string(schedule.going.begin()->value);
 }
@@ -163,14 +171,15 @@ std::string token_of_run(const std::string& schedule, WallTime time) {
 ScheduleDue settle(const Schedule& schedule, const std::vector<WallTime>& times, WallTime now) {
   ScheduleDue due{schedule.name, now, {}, 0, {}, ""};
   std::vector<WallTime> in_time;
-  const auto pass = [&](WallTime time, const char* why) {
+  const auto pass = [&](WallTime time, const std::string& why) {
     ++due.passed_over;
     due.newest_passed_over = time;
-    due.why = why;
+    due.why = "no coordinator was running " + why;
   };
   for (const WallTime time : times) {
     if (is_too_late(schedule.rule, time, now))
-      pass(time, "no coordinator was there to begin it before its deadline");
+      pass(time, "to begin it within its deadline of " + show_duration(schedule.rule.deadline) +
+                     ": with a longer one it would be run later");
     else
       in_time.push_back(time);
   }
@@ -183,7 +192,7 @@ ScheduleDue settle(const Schedule& schedule, const std::vector<WallTime>& times,
     first = in_time.size() - limits::kMissedRunsMax;
   for (std::size_t i = 0; i < in_time.size(); ++i) {
     if (i < first)
-      pass(in_time[i], "no coordinator was there at its time");
+      pass(in_time[i], "at its time, and " + why_not_made_up_for(schedule.rule.missed));
     else
       due.run.push_back(in_time[i]);
   }

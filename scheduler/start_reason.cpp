@@ -9,25 +9,36 @@
 namespace paddock::scheduler {
 namespace {
 
-std::string why_now(const Graph& graph, const StartReason& reason) {
+// What put it before those that waited besides: all, or of them those whose turn had not come before.
+std::string why_first(const Graph& graph, const StartReason& reason) {
+  const std::string others = reason.has_passed_others ? "of the others " : "of all that waited ";
+  const std::string of_its = reason.has_passed_others ? "of the others of its " : "of its ";
   switch (reason.lead) {
     case Lead::kUnknown:
       return "";
     case Lead::kAlone:
-      return "nothing else was waiting";
+      return reason.has_passed_others ? "" : "nothing else was waiting";
     case Lead::kPriority:
-      return "of all that waited it had the highest priority, " + std::to_string(reason.priority);
+      return others + "it had the highest priority, " + std::to_string(reason.priority);
     case Lead::kRisen:
       return "its priority had risen from " + std::to_string(graph.priority) + " to " +
              std::to_string(reason.priority) + " while nothing like it started";
     case Lead::kFairShare:
-      return "of its priority, tenant " + graph.tenant + " had had least of the cluster";
+      return of_its + "priority, tenant " + graph.tenant + " had had least of the cluster";
     case Lead::kOrder:
-      return "of its tenant and priority it was submitted first";
+      return of_its + "tenant and priority it was submitted first";
     case Lead::kOrderOfTenants:
-      return "of its priority it was submitted first, and no tenant had had less";
+      return of_its + "priority it was submitted first, and no tenant had had less";
+    case Lead::kFoundInRest:
+      return "it was found to fit as the rest of a long queue was looked through";
   }
   return "";
+}
+
+std::string why_now(const Graph& graph, const StartReason& reason) {
+  const std::string first = why_first(graph, reason);
+  if (!reason.has_passed_others) return first;
+  return "those before it that still waited could not start" + (first.empty() ? "" : ", and " + first);
 }
 
 constexpr std::size_t kJobsLookedThroughMax = 1'000;
@@ -45,7 +56,7 @@ std::string ahead_text(const Cluster& cluster, const Job& job, const StartReason
   if (reason.is_on_kept_nodes)
     return "it went before " + name + " on nodes that are kept for that one, since its time limit of " +
            show_duration(job.request.time_limit) + " ends it in time";
-  return "it went before " + name + ", which needs other nodes than these";
+  return "it went before " + name + ", for which other nodes are kept";
 }
 
 std::string why_there(const Cluster& cluster, const Job& job, const Attempt& attempt) {

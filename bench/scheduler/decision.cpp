@@ -1,9 +1,10 @@
-// How long one decision takes on a large, full cluster: scheduler_decision [NODES [JOBS [DECISIONS]]].
+// How long one decision takes on a large, full cluster: scheduler_decision [NODES [JOBS [DECISIONS [UNFIT]]]].
 // 10,000 nodes of 64 cores and 8 GPUs in 250 racks, 100,000 queued jobs of 20 tenants, 3 priorities and 40 shapes
 // (from one core to gangs of 32 nodes, two thirds with a time limit). Every node is full. Then, again and again, an
 // attempt ends, rank by rank, and the scheduler decides who is next. An event is one apply(), everything included, in processor time. Printed are
 // quantiles over all events that started a job when it came, all that left it queued, all ends of a rank, and, of the
-// attempts that ended, over all their ranks together.
+// attempts that ended, over all their ranks together. UNFIT: before that one tenant submits so many jobs of 20 higher priorities,
+// no two alike, of which none fits while anything runs on a node.
 #include <time.h>
 
 #include <algorithm>
@@ -90,6 +91,26 @@ class Load {
     }
   }
 
+  void submit_unfit(int jobs) {
+    for (std::int64_t priority = 21; priority <= 40; ++priority) {
+      GraphSubmitted submitted{"unfit", priority, "t" + std::to_string(++tokens_), {}, "rival"};
+      for (int i = 0; i < jobs / 20; ++i) {
+        JobRequest job;
+        job.name = JobName{"j" + std::to_string(i)};
+        job.kind = "command";
+        job.resources.edit().cpus_per_rank = 64;
+        job.resources.edit().memory_bytes_per_rank =
+            (1ull << 30) + 10'000 * static_cast<std::uint64_t>(priority) + static_cast<std::uint64_t>(i);
+        submitted.jobs.push_back(job);
+      }
+      const std::size_t count = submitted.jobs.size();
+      const GraphId graph{cluster_.next_graph};
+      happen(std::move(submitted));
+      for (std::size_t i = 0; i < count; ++i)
+        unfit_.push_back(happen(JobPrepared{JobKey{graph, JobName{"j" + std::to_string(i)}}, {}, false, {}}));
+    }
+  }
+
   // One running attempt, drawn by its fence, ends well.
   void end_one() {
     now_ += 50;
@@ -112,6 +133,7 @@ class Load {
   void print_times() const {
     print("a job came and started", started_);
     print("a job came and was queued", queued_);
+    print("one came that does not fit", unfit_);
     print("a rank ended", ends_);
     print("an attempt ended, all ranks", ended_);
   }
@@ -145,11 +167,12 @@ class Load {
   int tokens_ = 0;
   std::vector<double> started_;
   std::vector<double> queued_;
+  std::vector<double> unfit_;
   std::vector<double> ends_;
   std::vector<double> ended_;
 };
 
-int run(int nodes, int jobs, int decisions) {
+int run(int nodes, int jobs, int decisions, int unfit) {
   Load load(7);
   auto start = Clock::now();
   load.join(nodes);
@@ -163,6 +186,7 @@ int run(int nodes, int jobs, int decisions) {
   }
   std::printf("%d jobs submitted and placed in %.0f ms: %zu run, %zu are queued\n", submitted,
               ms_since(start), load.cluster().next_fence - 1, load.cluster().queue.size());
+  load.submit_unfit(unfit);
   for (int i = 0; i < decisions; ++i) load.end_one();
   load.print_times();
   const auto broken = check_invariants(load.cluster());
@@ -175,5 +199,5 @@ int run(int nodes, int jobs, int decisions) {
 
 int main(int argc, char** argv) {
   const auto number = [&](int at, int otherwise) { return argc > at ? std::atoi(argv[at]) : otherwise; };
-  return paddock::scheduler::run(number(1, 10'000), number(2, 100'000), number(3, 2'000));
+  return paddock::scheduler::run(number(1, 10'000), number(2, 100'000), number(3, 2'000), number(4, 0));
 }

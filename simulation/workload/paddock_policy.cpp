@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <queue>
@@ -29,11 +30,12 @@ class Paddock {
     for (std::int64_t node = 0; node < machines_.nodes; ++node) join(node);
     decide();
     std::size_t next = 0;
-    while (next < workload_.jobs.size() || !ends_.empty()) {
-      const bool has_next = next < workload_.jobs.size();
-      now_s_ = !has_next       ? ends_.top().at_s
-               : ends_.empty() ? workload_.jobs[next].submit_s
-                               : std::min(ends_.top().at_s, workload_.jobs[next].submit_s);
+    while (next < workload_.jobs.size() || !ends_.empty() || cluster_.rest) {
+      now_s_ = std::numeric_limits<std::int64_t>::max();
+      if (next < workload_.jobs.size()) now_s_ = workload_.jobs[next].submit_s;
+      if (!ends_.empty()) now_s_ = std::min(now_s_, ends_.top().at_s);
+      if (cluster_.rest) now_s_ = std::min(now_s_, cluster_.rest->due_at.ms / 1'000 - 1);
+      if (cluster_.rest && cluster_.rest->due_at <= instant()) happen(RestDue{});
       for (; !ends_.empty() && ends_.top().at_s == now_s_; ends_.pop()) end(ends_.top().fence);
       for (; next < workload_.jobs.size() && workload_.jobs[next].submit_s == now_s_; ++next)
         submit(workload_.jobs[next]);
@@ -54,6 +56,7 @@ class Paddock {
   // Graphs are numbered in the order in which they come, so a graph's number is its job's position.
   std::size_t position_of(const JobKey& key) const { return static_cast<std::size_t>(key.graph.value - 1); }
 
+  Instant instant() const { return Instant{(now_s_ + 1) * 1'000}; }
   // All that happens at one instant is one turn: what is to be placed is decided at its end, as a coordinator does.
   void happen(What what) {
     if (newest_) take(*std::move(newest_), true);
@@ -65,7 +68,7 @@ class Paddock {
   }
   void take(What what, bool is_followed) {
     effects_.clear();
-    const Moment moment{Instant{(now_s_ + 1) * 1'000}, WallTime{now_s_ * 1'000}};
+    const Moment moment{instant(), WallTime{now_s_ * 1'000}};
     apply(cluster_, Event{moment, std::move(what), is_followed}, effects_);
     Fence last;
     for (const Effect& effect : effects_) {

@@ -70,7 +70,8 @@ std::vector<What> one_of_each() {
       ScheduleRunAsked{"nightly", "token"},
       ReservationSet{"talk", {"vision", "audio"}, 4, {{"zone", "north"}}, WallTime{1'000}, WallTime{2'000}},
       ReservationRemoved{"talk"},
-      ReservationTurned{"talk", true}};
+      ReservationTurned{"talk", true},
+      RestDue{}};
 }
 
 TEST(EventJson, EveryTypeOfEventComesBackTheSame) {

@@ -102,6 +102,41 @@ TEST(Schedules, ARestartKeepsThemAndMakesUpForWhatWasMissedAsTheySay) {
   }
 }
 
+TEST(Schedules, OneThatComesOnceAYearIsMadeUpForHoweverLongNobodyWasThere) {
+  const auto runs_after_absence = [](const char* missed) {
+    SteppedCoordinator story(kBegin);
+    story.start();
+    story.submit(nightly(std::string("{cron: 0 0 1 1 *, missed: ") + missed + "}"), "t");
+    story.die();
+    story.pass(hours(24 * 80));  // the first of January was 46 days ago
+    story.start();
+    EXPECT_EQ(story.cluster().schedules.at("nightly").passed_over, std::string(missed) == "skip" ? 1u : 0u);
+    return runs_of(story);
+  };
+  EXPECT_THAT(runs_after_absence("latest"), ElementsAre("2027-01-01T00:00:00Z"));
+  EXPECT_THAT(runs_after_absence("all"), ElementsAre("2027-01-01T00:00:00Z"));
+  EXPECT_THAT(runs_after_absence("skip"), ElementsAre());
+}
+
+TEST(Schedules, ManyThatAreDueAtOnceAreSettledTurnByTurn) {
+  constexpr std::size_t kMany = 2 * kSchedulesPerTurnMax + 50;
+  SteppedCoordinator story(kBegin);
+  story.start();
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    story.submit("graph: " + name + "\nschedule: 0 2 * * *\njobs: { a: { kind: command, command: [x] } }",
+                 name);
+  }
+  story.pass(minutes(2));
+  for (const std::size_t there : {kSchedulesPerTurnMax, 2 * kSchedulesPerTurnMax, kMany}) {
+    EXPECT_EQ(story.coordinator().time_to_wait(), Millis(0));
+    story.turn();
+    EXPECT_EQ(story.cluster().graphs.size(), there);
+  }
+  story.turn();
+  EXPECT_EQ(story.cluster().graphs.size(), kMany) << "each runs once";
+}
+
 TEST(Schedules, HoweverOftenTheCoordinatorDiesATimeIsRunOnce) {
   SteppedCoordinator story(kBegin);
   story.start();
@@ -127,7 +162,8 @@ TEST(Schedules, AClockThatJumpsAheadFindsWhatItPassed) {
   story.turn();
   EXPECT_THAT(runs_of(story), ElementsAre());
   EXPECT_EQ(story.cluster().schedules.at("nightly").history.back().note,
-            "no coordinator was there at its time");
+            "no coordinator was running at its time, and its schedule says `missed: skip`: with `latest` or "
+            "`all` it would be run later");
 }
 
 TEST(Schedules, OnAFullDiskTheyWaitAsSubmissionsDo) {

@@ -68,6 +68,17 @@ TEST(ClusterRecord, DamagedBytesAreReadToAnEndWhateverTheySay) {
   }
 }
 
+// A decision has room for so many and no more.
+TEST(ClusterRecord, MoreNodesThatAreKeptThanThereCanBeAreRefusedWithWords) {
+  Cluster cluster = states_of(story()).back();
+  cluster.holds.assign(kHoldsMax, Hold{});
+  EXPECT_TRUE(to_cluster(to_bytes(cluster)));
+  cluster.holds.push_back(Hold{});
+  const auto back = to_cluster(to_bytes(cluster));
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().message, "this is no cluster: nodes are kept for 5 jobs, which is more than 4");
+}
+
 // A struct as two versions of a program know it.
 struct Older {
   std::string name;

@@ -61,10 +61,17 @@ class SteppedCoordinator : private Clock,
       turn();
     }
   }
+  // Comes with the next turn, and what is answered to it is passed over.
+  void tell(const std::function<void(wire::Message::Builder)>& fill) {
+    capnp::MallocMessageBuilder builder;
+    fill(wire::begin(builder));
+    inbox_.push_back(*wire::encode(builder));
+  }
   wire::Envelope ask(const std::function<void(wire::Message::Builder)>& fill) {
     capnp::MallocMessageBuilder builder;
     fill(wire::begin(builder, ++requests_));
     inbox_.push_back(*wire::encode(builder));
+    outbox_.clear();
     turn();
     EXPECT_EQ(outbox_.size(), 1u);
     auto answer = *wire::decode(outbox_.back());

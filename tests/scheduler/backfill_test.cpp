@@ -1,6 +1,7 @@
 #include "scheduler/backfill.h"
 
 #include "scheduler/priority.h"
+#include "scheduler/rest.h"
 #include "tests/scheduler/scenario.h"
 
 namespace paddock::scheduler {
@@ -124,22 +125,120 @@ TEST(Backfill, WhatIsBeingEndedFreesItsNodeAfterItsGrace) {
   EXPECT_EQ(story.cluster.holds[0].from, story.now + 10s);
 }
 
+// Of as many kinds, none like those of another priority, for which the cluster is too small.
+void submit_too_large(Scenario& story, std::size_t kinds, std::int64_t priority) {
+  std::vector<JobBuilder> jobs;
+  for (std::size_t i = 0; i < kinds; ++i)
+    jobs.push_back(job(("j" + std::to_string(i)).c_str())
+                       .memory((2ull << 30) + 1'000 * static_cast<std::uint64_t>(priority) + i));
+  story.prepares_by_itself = false;
+  const GraphId graph = story.submit(jobs, priority, "", "ada");
+  for (const JobBuilder& each : jobs)  // one decision about all of them
+    story.happen(JobPrepared{{graph, each.request.name}, {}, false, {}}, true);
+  story.prepares_by_itself = true;
+}
+
 // A decision stays short however long the queue is, and whoever wants what is not to be had keeps nobody else waiting.
 TEST(Backfill, TriesSoManyKindsOfAClassInVainAndNoMore) {
   Scenario story;
   story.join("a", 3);
-  std::vector<JobBuilder> too_large;
-  for (std::size_t i = 0; i < kGroupsInVainMax; ++i)
-    too_large.push_back(job(("j" + std::to_string(i)).c_str()).cpus(static_cast<std::uint32_t>(4 + i)));
-  story.submit(too_large, 0, "", "ada");
+  story.checks_invariants = false;
+  submit_too_large(story, kGroupsInVainMax + kRestTriedMax, 0);
   const GraphId beyond = story.submit({job("x")}, 0, "", "ada");
   EXPECT_EQ(story.state(beyond, "x"), "queued");
   const GraphId urgent = story.submit({job("x")}, 1, "", "ada");
   EXPECT_EQ(story.state(urgent, "x"), "running");
   const GraphId other = story.submit({job("x")}, 0, "", "bob");
   EXPECT_EQ(story.state(other, "x"), "running");
+  story.checks_invariants = true;
   story.cancel(GraphId{1});
   EXPECT_EQ(story.state(beyond, "x"), "running");
+}
+
+// One tenant asks for twenty times a hundred things that are not to be had: more than a decision tries. Whoever comes behind them
+// starts all the same, and though nothing else happens.
+TEST(Backfill, WhatFitsDoesNotStarveBehindWhateverDoesNot) {
+  for (const char* tenant : {"ada", "bob"}) {
+    Scenario story;
+    story.checks_invariants = false;
+    story.join("a", 3);
+    for (std::int64_t priority = 1; priority <= 20; ++priority) submit_too_large(story, 100, priority);
+    const GraphId behind = story.submit({job("x")}, 0, "", tenant);
+    story.pass(10s);
+    EXPECT_EQ(story.state(behind, "x"), "running") << tenant;
+    EXPECT_FALSE(story.cluster.rest) << "all has been looked at, and nothing has changed";
+    story.end_all(behind, "x", 0);
+    const GraphId next = story.submit({job("x")}, 0, "", tenant);
+    story.pass(10s);
+    EXPECT_EQ(story.state(next, "x"), "running") << tenant;
+    EXPECT_NE(
+        why_started(story.cluster, {next, JobName{"x"}}, story.newest(next, "x")).find("it was found to fit"),
+        std::string::npos);
+    story.checks_invariants = true;
+    story.end_all(next, "x", 0);
+  }
+}
+
+// What has been looked at is looked at again where something came free meanwhile.
+TEST(Backfill, WhatCameFreeWhileTheRestIsLookedThroughIsSeenByAllOfIt) {
+  Scenario story;
+  story.checks_invariants = false;
+  story.join("a", 3);
+  const GraphId busy = story.submit({job("x").cpus(3)}, 99, "", "zoe");
+  submit_too_large(story, kGroupsInVainMax, 0);
+  const GraphId early = story.submit({job("x").cpus(2)}, 0, "", "ada");
+  for (std::int64_t priority = 1; priority <= 40; ++priority) submit_too_large(story, 100, priority);
+  story.pass(2s);
+  ASSERT_TRUE(story.cluster.rest && story.cluster.rest->key.second > 1) << "it is behind the early one";
+  story.end_all(busy, "x", 0);
+  EXPECT_EQ(story.state(early, "x"), "queued");
+  story.pass(30s);
+  EXPECT_EQ(story.state(early, "x"), "running");
+  story.checks_invariants = true;
+  story.end_all(early, "x", 0);
+}
+
+// A node with GPUs of two kinds, each held by a job of low priority.
+class MixedStory : public Scenario {
+ public:
+  MixedStory() {
+    Offer offer{4, 1u << 30, {}, {29'500, 29'501, 29'502}};
+    offer.gpus = {{"GPU-1", "H100", 80ull << 30}, {"GPU-2", "A100", 40ull << 30}};
+    join("m", offer);
+  }
+  GraphId hold(const char* kind, Millis limit = Millis(0)) {
+    return submit({job("x").gpus(1).gpu_kind(kind).preemptible().time_limit(limit)});
+  }
+};
+
+TEST(Preemption, WhoHasTheRightKindOfGpuMakesRoomAndNobodyElse) {
+  for (const bool wants_old : {true, false}) {
+    MixedStory story;
+    const GraphId old_one = story.hold("H100");
+    const GraphId new_one = story.hold("A100");
+    const GraphId high = story.submit({job("x").gpus(1).gpu_kind(wants_old ? "H100" : "A100")}, 9);
+    EXPECT_EQ(story.newest(old_one, "x").ending.has_value(), wants_old);
+    EXPECT_EQ(story.newest(new_one, "x").ending.has_value(), !wants_old);
+    story.end_all(wants_old ? old_one : new_one, "x", 75);
+    EXPECT_EQ(story.state(high, "x"), "running");
+  }
+}
+
+TEST(Preemption, NobodyGoesWhereTheGpusThatAreGivenBackAreOfAnotherKind) {
+  MixedStory story;
+  const GraphId low = story.hold("A100");
+  story.submit({job("x").gpus(1).gpu_memory(60ull << 30)});
+  story.submit({job("x").gpus(1).gpu_memory(60ull << 30)}, 9);
+  EXPECT_FALSE(story.newest(low, "x").ending);
+}
+
+TEST(Backfill, WhenAGpuOfTheRightKindComesFreeIsKnown) {
+  MixedStory story;
+  story.hold("H100", 100s);
+  story.hold("A100", 600s);
+  story.submit({job("x").gpus(1).gpu_kind("H100").time_limit(60s)});
+  ASSERT_EQ(story.cluster.holds.size(), 1u);
+  EXPECT_EQ(story.cluster.holds[0].from, story.now + 110s);
 }
 
 TEST(Preemption, OneGangGoesAndNotAPartOfEach) {

@@ -118,8 +118,10 @@ TEST(Reservation, TwoDoNotShareANodeAtATime) {
   story.reserve(2, 100s, 200s, "second");
   EXPECT_FALSE(story.cluster.reservations.contains("second"));
   const ReservationSet wanted{"second", {"audio"}, 2, {}, story.wall(100s), story.wall(200s)};
-  EXPECT_EQ(nodes_to_reserve(story.cluster, wanted, story.wall()).error().message,
-            "1 node would do, besides 2 that are reserved at that time");
+  EXPECT_EQ(
+      nodes_to_reserve(story.cluster, wanted, story.wall()).error().message,
+      "reservation second asks for 2 nodes, and 1 would do, besides 2 that are reserved at that time: ask "
+      "for fewer nodes, other labels or another time (`paddock reservations` lists what is reserved)");
   story.reserve(3, 120s, 200s, "after");
   EXPECT_TRUE(story.cluster.reservations.contains("after"));
   story.happen(ReservationRemoved{"talk"});
@@ -152,6 +154,47 @@ TEST(Reservation, AGangThatWaitsKeepsNoReservedNodes) {
   story.happen(ReservationRemoved{"talk"});
   story.end_all(own, "j", 0);
   EXPECT_EQ(story.state(gang, "j"), "running");
+}
+
+// It will have room on "a" soonest, but would then still run when "a" is reserved.
+TEST(Reservation, AGangThatWaitsKeepsNoNodesThatAreReservedByTheTimeItCanStart) {
+  ReservationStory story;
+  story.happen(NodeDrained{NodeId{"c"}, "disks", {}});
+  story.submit({job("j").cpus(4).time_limit(20s)}, 0, "", "audio");
+  story.submit({job("j").cpus(4).time_limit(40s)}, 0, "", "audio");
+  story.happen(ReservationSet{"talk", {"vision"}, 1, {}, story.wall(75s), story.wall(600s)});
+  ASSERT_EQ(story.cluster.reservations.at("talk").nodes, std::set{NodeId{"a"}});
+  const GraphId waits = story.submit({job("j").cpus(4).time_limit(50s)}, 0, "", "audio");
+  ASSERT_EQ(story.cluster.holds.size(), 1u);
+  EXPECT_EQ(story.cluster.holds[0].nodes, std::set{NodeId{"b"}});
+  EXPECT_EQ(story.cluster.holds[0].from, story.now + 50s);
+  // So "b" is not given to one that would run for longer than that, when it is free before its time.
+  story.end(GraphId{2}, "j", 0, 0);
+  EXPECT_EQ(story.node_of(waits), "b");
+}
+
+TEST(Reservation, AHoldGoesElsewhereWhenItsNodesAreReservedForThen) {
+  ReservationStory story;
+  story.happen(NodeDrained{NodeId{"c"}, "disks", {}});
+  story.submit({job("j").cpus(4).time_limit(20s)}, 0, "", "audio");
+  story.submit({job("j").cpus(4).time_limit(40s)}, 0, "", "audio");
+  story.submit({job("j").cpus(4).time_limit(50s)}, 0, "", "audio");
+  ASSERT_EQ(story.cluster.holds[0].nodes, std::set{NodeId{"a"}});
+  story.happen(ReservationSet{"talk", {"vision"}, 1, {}, story.wall(75s), story.wall(600s)});
+  ASSERT_EQ(story.cluster.reservations.at("talk").nodes, std::set{NodeId{"a"}});
+  EXPECT_EQ(story.cluster.holds[0].nodes, std::set{NodeId{"b"}});
+}
+
+// It would end before the reservation begins if it started now, but not when the other has gone.
+TEST(Reservation, NobodyIsAskedToGoForOneThatCouldNotRunThereAnyMore) {
+  ReservationStory story;
+  for (const char* node : {"b", "c"}) story.happen(NodeDrained{NodeId{node}, "disks", {}});
+  const GraphId low = story.submit({job("j").cpus(4).preemptible().time_limit(60s)}, 0, "", "audio");
+  story.happen(ReservationSet{"talk", {"vision"}, 1, {}, story.wall(75s), story.wall(600s)});
+  story.submit({job("j").cpus(4).time_limit(60s)}, 9, "", "audio");
+  EXPECT_FALSE(story.newest(low, "j").ending);
+  story.submit({job("j").cpus(4).time_limit(55s)}, 9, "", "audio");
+  EXPECT_TRUE(story.newest(low, "j").ending) << "it can be gone in 10 s";
 }
 
 TEST(Reservation, OneTenantsFailureToFitIsNotTheOthers) {

@@ -24,11 +24,19 @@ class History {
       : draws_(seed, 1, Purpose::kOrder), rules_(rules), forgets_(forgets) {
     happen(CoordinatorStarted{Instant{1ll << 40}, rules});
     for (int i = 0; i < kNodes; ++i) join(i);
+    if (rules_ >= 5 && seed % 4 == 0) submit_unfit();
     for (int i = 0; i < 600; ++i) step();
   }
 
   std::uint64_t digest() const { return digest_; }
   const Cluster& cluster() const { return cluster_; }
+  // So many attempts started as the rest of the queue was looked through.
+  int found_in_rest() const {
+    int count = 0;
+    for (const auto& [fence, key] : cluster_.attempts)
+      count += find_attempt(cluster_, fence).attempt->start.lead == Lead::kFoundInRest ? 1 : 0;
+    return count;
+  }
 
  private:
   static constexpr int kNodes = 30;
@@ -40,8 +48,9 @@ class History {
   void happen(What what) {
     std::vector<What> next{std::move(what)};
     while (!next.empty()) {
-      const Event event{Moment{now_, WallTime{now_.ms}}, std::move(next.front())};
+      Event event{Moment{now_, WallTime{now_.ms}}, std::move(next.front())};
       next.erase(next.begin());
+      event.is_followed = rules_ >= 4 && !next.empty();  // they are of one turn
       Effects effects;
       if (forgets_) cluster_.index = rebuilt(cluster_);
       apply(cluster_, event, effects);
@@ -109,6 +118,16 @@ class History {
         "g", 10 * below(3), "t" + std::to_string(++tokens_), {}, "tenant" + std::to_string(below(4))};
     const std::uint32_t jobs = 1 + below(6);
     for (std::uint32_t i = 0; i < jobs; ++i) graph.jobs.push_back(draw_job(i));
+    happen(std::move(graph));
+  }
+
+  // More kinds than a decision tries of one tenant, none of which fits: what it submits besides is looked at bit by bit.
+  void submit_unfit() {
+    GraphSubmitted graph{"unfit", 20, "unfit", {}, "tenant0"};
+    for (std::uint32_t i = 0; i < 120; ++i) {
+      graph.jobs.push_back(draw_job(i));
+      graph.jobs.back().resources.edit().memory_bytes_per_rank = (64ull << 30) + i;
+    }
     happen(std::move(graph));
   }
 
@@ -190,6 +209,9 @@ TEST(Rules, OldJournalsAreDecidedAsTheyWereThen) {
   constexpr std::array kByRules3{
 #include "tests/scheduler/rules_3_digests.inc"
   };
+  constexpr std::array kByRules4{
+#include "tests/scheduler/rules_4_digests.inc"
+  };
   const auto expect = [](std::uint64_t rules, const Known& known) {
     const History history(known.seed, rules);
     EXPECT_EQ(history.digest(), known.digest) << "rules " << rules << ", seed " << known.seed;
@@ -197,20 +219,24 @@ TEST(Rules, OldJournalsAreDecidedAsTheyWereThen) {
   };
   for (const Known& known : kByRules2) expect(2, known);
   for (const Known& known : kByRules3) expect(3, known);
+  for (const Known& known : kByRules4) expect(4, known);
 }
 
 // A coordinator that goes on from a snapshot has forgotten what its decisions remember of each other, and decides alike.
 TEST(Rules, WhatDecisionsRememberChangesNothing) {
   std::uint64_t spared = 0;
+  int found_in_rest = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    const std::uint64_t rules = seed % 2 == 0 ? kRules : 3;
+    const std::uint64_t rules = 3 + seed % (kRules - 2);
     const History remembers(seed, rules);
     const History forgets(seed, rules, true);
     EXPECT_EQ(remembers.digest(), forgets.digest()) << "seed " << seed;
     EXPECT_TRUE(remembers.cluster() == forgets.cluster()) << "seed " << seed;
     for (const std::string& broken : check_invariants(remembers.cluster())) ADD_FAILURE() << broken;
     spared += remembers.cluster().index.spared;
+    found_in_rest += remembers.found_in_rest();
   }
+  EXPECT_GT(found_in_rest, 0);
   EXPECT_GT(spared, 1'000u);
 }
 

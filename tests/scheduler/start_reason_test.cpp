@@ -78,6 +78,48 @@ TEST(StartReason, AGapThatALargerOneLeaves) {
   EXPECT_THAT(story.reason(gang, "big"), HasSubstr("it got 2 nodes that had been kept for it"));
 }
 
+// One that does not fit waits as well, and came first.
+TEST(StartReason, OthersThatCouldNotStartAreNotLeftOut) {
+  StartStory story;
+  story.join("a", 4);
+  const GraphId busy = story.one();
+  story.submit({job("j").cpus(5)}, 9);
+  const GraphId first = story.one(3);
+  const GraphId last = story.one(2);
+  story.free_it(busy);
+  EXPECT_THAT(story.reason(first),
+              HasSubstr("because those before it that still waited could not start, and of the "
+                        "others it had the highest priority, 3; it got"));
+  story.free_it(first);
+  EXPECT_THAT(story.reason(last),
+              HasSubstr("because those before it that still waited could not start; it got"));
+}
+
+TEST(StartReason, OneThatWasSubmittedFirstOfItsTenantAndCouldNotStartIsNotLeftOut) {
+  StartStory story;
+  story.join("a", 4);
+  const GraphId busy = story.one(0, "ada");
+  story.submit({job("j").cpus(5)}, 0, "", "ada");
+  const GraphId second = story.one(0, "ada");
+  story.one(0, "ada");
+  story.free_it(busy);
+  EXPECT_THAT(story.reason(second), HasSubstr("those before it that still waited could not start, and of the "
+                                              "others of its tenant and priority it was submitted first"));
+}
+
+// Only one of the two was kept.
+TEST(StartReason, NodesAreCalledKeptWhereAllOfThemWere) {
+  StartStory story;
+  story.join("a", 4);
+  const GraphId busy = story.one();
+  const GraphId gang = story.submit({job("j").gang(2, 1).cpus(4).at_least(1)});
+  ASSERT_EQ(story.cluster.holds.size(), 1u);
+  story.happen(NodeJoined{NodeId{"b"}, 1, "", Offer{4, 1u << 30, {}, {29'500}}, story.now + 15s}, true);
+  story.free_it(busy);
+  ASSERT_EQ(story.newest(gang, "j").ranks.size(), 2u);
+  EXPECT_THAT(story.reason(gang), HasSubstr("it got 2 nodes with least to spare"));
+}
+
 TEST(StartReason, RacksAndOtherNodesThanBefore) {
   StartStory story;
   for (const char* name : {"a1", "a2", "b1"}) {
