@@ -86,6 +86,7 @@ void Agent::on(const ReportsAcknowledged& event, Instant now, Effects& effects) 
     if (std::holds_alternative<Ended>(report.finding)) effects.push_back(ForgetRank{report.key});
     report_bytes_ -= bytes_of(report.finding);
     reports_.pop_front();
+    resend_at_ = now + kResendAfter;
   }
   sent_up_to_ = std::max(sent_up_to_, up_to);
   send_reports(now, effects);
@@ -297,7 +298,8 @@ void Agent::send_reports(Instant now, Effects& effects) {
     before = report.number;
   }
   if (batch.reports.empty()) return;
-  resend_at_ = now + kResendAfter;
+  // By when the oldest must be acknowledged: newer ones that follow it must not put that off.
+  if (batch.after == 0) resend_at_ = now + kResendAfter;
   effects.push_back(std::move(batch));
 }
 
