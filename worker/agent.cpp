@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/planted_bug.h"
 
 namespace paddock::worker {
 namespace {
@@ -60,7 +61,7 @@ void Agent::on(const LeaseReceived& event, Instant now, Effects& effects) {
   }
   if (event.lease <= Millis(0)) return;
   if (sent && *sent + event.lease * 7 / 8 > now && (!has_lease_ || *sent + event.lease > lease_until_)) {
-    lease_until_ = *sent + event.lease;
+    lease_until_ = *sent + event.lease * (is_planted(PlantedBug::kOutliveLease) ? 2 : 1);
     lease_ = event.lease;
     has_lease_ = true;
     effects.push_back(ExtendLease{lease_kill_at()});
