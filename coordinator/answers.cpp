@@ -161,8 +161,12 @@ void write_graph(wire::Status::Graph::Builder to, const Graph& graph) {
 
 }  // namespace
 
+std::string runs_of(GraphId graph) {
+  return std::to_string(graph.value) + "/";
+}
+
 std::string run_name(const JobKey& job) {
-  return std::to_string(job.graph.value) + "/" + job.job.value;
+  return runs_of(job.graph) + job.job.value;
 }
 
 std::string shown(const scheduler::AttemptKey& attempt) {

@@ -5,8 +5,11 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/planted_bug.h"
+#include "coordinator/answers.h"
 #include "coordinator/chunks.h"
 #include "coordinator/cluster_record.h"
+#include "storage/checkpoint_index.h"
 
 namespace paddock::coordinator {
 
@@ -210,6 +213,7 @@ Result<void> Archive::remove(const Ended& graph) {
   if (!graph.token.empty()) rows.erase(Column::kArchive, token_key(graph.token));
   rows.erase(Column::kArchive, ended_key(named));
   rows.put(Column::kArchive, gone_key(graph.id), "");
+  if (!is_planted(PlantedBug::kKeepRows)) storage::CheckpointIndex::forget_runs(runs_of(graph.id), rows);
   TRY(database_->write(rows, storage::Sync::kLater), "removing a graph from the archive");
   jobs_ -= std::min(jobs_, graph.jobs);
   return {};

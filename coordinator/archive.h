@@ -41,7 +41,7 @@ class Archive {
   // Counts the jobs of all, and lists by their end those that an older version archived. Once, before the two below.
   Result<void> list_by_end();
   std::uint64_t jobs() const { return jobs_; }
-  // For good. Its number is given by gone() until forget_gone().
+  // For good, and what is known of its checkpoints. Its number is given by gone() until forget_gone().
   Result<void> remove(const Ended& graph);
   Result<std::vector<GraphId>> gone(std::size_t count) const;
   Result<void> forget_gone(GraphId graph);

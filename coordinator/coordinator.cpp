@@ -77,7 +77,9 @@ Result<void> Coordinator::replay() {
     if (newest.size() > 2 * limits::kEventsPerTurnMax) newest.pop_front();
   }),
       "starting from " + options_.state.string());
-  for (const scheduler::RecordCheckpoint& saved : newest) carry_out(saved);
+  // Those of graphs that have left were recorded before that, and may have been forgotten for good.
+  for (const scheduler::RecordCheckpoint& saved : newest)
+    if (scheduler::find_graph(cluster_, saved.job.graph) != nullptr) carry_out(saved);
   schedules_.refresh();
   clock_origin_ = cluster_.now;
   started_ = around_.clock.now();

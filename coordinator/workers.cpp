@@ -255,6 +255,7 @@ void Workers::take_report(const NodeId& node, Session& session, wire::Report::Re
     log_.error(
         "gpu_withdrawn",
         {{"node", node.value}, {"gpu", to_text(fault.getUuid())}, {"reason", to_text(fault.getReason())}});
+    if (is_planted(PlantedBug::kDeafToGpus)) return;
     turn.events.emplace_back(scheduler::GpuFaulted{node, session.incarnation, to_text(fault.getUuid()),
                                                    to_text(fault.getReason())});
     return;

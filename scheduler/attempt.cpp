@@ -152,7 +152,7 @@ Ending cause_of(const RankEnded& ended, const RetryRule& rule, const Rank& rank,
                 "rank " + std::to_string(ended.rank.value) + " on " + rank.node.value + ": " + ended.reason,
                 now};
   if (!rank.failure.empty()) ending.reason += ": " + rank.failure;
-  if (ended.is_node_fault) {
+  if (ended.is_node_fault && !is_planted(PlantedBug::kBlameJob)) {
     ending.outcome = Outcome::kNodeLost;
   } else if (ended.exit_code == kExitStopped) {
     ending.outcome = Outcome::kStopped;

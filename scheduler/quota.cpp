@@ -11,6 +11,8 @@ namespace {
 std::uint64_t nodes_within(std::uint64_t quota, std::uint64_t used, std::uint64_t per_node,
                            std::uint64_t wanted) {
   if (quota == 0 || per_node == 0) return wanted;
+  if (is_planted(PlantedBug::kWrapQuota) && used > quota) return wanted;
+  if (is_planted(PlantedBug::kRoundQuota) && used < quota) quota += per_node - 1;
   return used >= quota ? 0 : std::min(wanted, (quota - used) / per_node);
 }
 

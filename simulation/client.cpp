@@ -22,20 +22,30 @@ void Client::cancel() {
   if (graph_.value > 0) ask();
 }
 
+void Client::submit_again() {
+  if (graph_.value > 0) send_submission();
+}
+
+void Client::send_submission() {
+  capnp::MallocMessageBuilder builder;
+  auto submit = wire::begin(builder, kSubmitRequest).initSubmit();
+  submit.setSpec(spec_);
+  submit.setFile("simulated.json");
+  submit.setToken(name_);
+  if (auto frame = wire::encode(builder)) send_(*this, *std::move(frame));
+}
+
 void Client::ask() {
   if (is_content()) return;
-  capnp::MallocMessageBuilder builder;
   if (graph_.value == 0) {
-    auto submit = wire::begin(builder, kSubmitRequest).initSubmit();
-    submit.setSpec(spec_);
-    submit.setFile("simulated.json");
-    submit.setToken(name_);
+    send_submission();
   } else {
+    capnp::MallocMessageBuilder builder;
     auto cancel = wire::begin(builder, kCancelRequest).initCancel();
     cancel.setGraph(graph_.value);
     cancel.setReason("the client changed its mind");
+    if (auto frame = wire::encode(builder)) send_(*this, *std::move(frame));
   }
-  if (auto frame = wire::encode(builder)) send_(*this, *std::move(frame));
   world_.time.after(kAskAgain, [this] { ask(); });
 }
 
@@ -48,7 +58,8 @@ void Client::receive(const wire::Frame& frame) {
       const bool is_first = graph_.value == 0;
       if (!is_first) world_.trace.probe("submission answered twice");
       graph_ = GraphId{message.getSubmitted().getGraph()};
-      world_.nothing_lost.accepted(name_, graph_);
+      had_.insert(graph_);
+      world_.nothing_lost.accepted(name_, graph_, world_.kept);
       world_.trace.note(name_ + " has graph " + std::to_string(graph_.value));
       if (is_first && wants_cancel_) ask();
       return;
@@ -58,18 +69,22 @@ void Client::receive(const wire::Frame& frame) {
       world_.nothing_lost.cancel_confirmed(graph_);
       world_.trace.note(name_ + " cancelled graph " + std::to_string(graph_.value));
       return world_.trace.probe("graph cancelled");
-    case wire::Message::REFUSED: {
-      const Error error = wire::read_refusal(message.getRefused());
-      // Too late: it has ended. A full disk takes it later.
-      if (message.getRequestId() == kCancelRequest && error.code == Code::kConflict) {
-        is_cancelled_ = true;
-      } else if (error.code != Code::kExhausted) {
-        world_.trace.violated(name_ + " is refused: " + error.message);
-      }
-      return;
-    }
+    case wire::Message::REFUSED:
+      return has_been_refused(message.getRequestId(), wire::read_refusal(message.getRefused()));
     default:
       return world_.trace.violated(name_ + " got an answer to nothing");
+  }
+}
+
+void Client::has_been_refused(std::uint64_t request, const Error& error) {
+  const bool is_gone = error.code == Code::kNotFound && std::ranges::any_of(had_, [&](const GraphId graph) {
+                         return world_.kept.was_removed(graph);
+                       });
+  // Too late: it has ended. A full disk takes it later.
+  if (request == kCancelRequest && (error.code == Code::kConflict || is_gone)) {
+    is_cancelled_ = true;
+  } else if (error.code != Code::kExhausted) {
+    world_.trace.violated(name_ + " is refused: " + error.message);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "simulation/world.h"
@@ -21,6 +22,8 @@ class Client {
 
   void submit();
   void cancel();  // once it has been accepted
+  // The same once more, though it has been answered: its answer came late, or not to the one who asked.
+  void submit_again();
   void receive(const wire::Frame& frame);
 
   const std::string& name() const { return name_; }
@@ -28,12 +31,15 @@ class Client {
 
  private:
   void ask();
+  void send_submission();
+  void has_been_refused(std::uint64_t request, const Error& error);
 
   World& world_;
   const std::string name_;  // also its token
   const std::string spec_;
   const Send send_;
   GraphId graph_;
+  std::set<GraphId> had_;  // by its token: it names another once a graph has gone for good
   bool wants_cancel_ = false;
   bool is_cancelled_ = false;
 };

@@ -22,19 +22,24 @@ void Disk::apply(Rows& rows, const Batch& batch) {
   }
 }
 
+// Now for programs, for ever with the next sync.
+void Disk::apply(const Batch& batch) {
+  const bool is_of_archive = std::ranges::any_of(
+      batch.changes(), [](const Batch::Change& change) { return change.column == Column::kArchive; });
+  if (is_of_archive) ++changes_of_archive_;
+  apply(rows_, batch);
+  unsynced_.push_back(batch);
+}
+
 Result<void> Disk::write(const Batch& batch, storage::Sync sync) {
   if (is_broken_) return fail(Code::kUnavailable, "the simulated database is read-only after an error");
   if (is_full_ || dies_) {
     is_broken_ = true;
     // A write that was cut off may have come to the disk as a whole.
-    if (std::exchange(dies_, false) && dice_.chance(500)) {
-      apply(rows_, batch);
-      unsynced_.push_back(batch);
-    }
+    if (std::exchange(dies_, false) && dice_.chance(500)) apply(batch);
     return fail(Code::kExhausted, "the simulated disk took no more");
   }
-  apply(rows_, batch);
-  unsynced_.push_back(batch);
+  apply(batch);
   if (sync == storage::Sync::kNow) {
     for (const Batch& written : unsynced_) apply(synced_, written);
     unsynced_.clear();
@@ -49,7 +54,10 @@ bool Disk::crash() {
   const bool is_lost = kept < unsynced_.size();
   for (std::uint64_t i = 0; i < kept; ++i) apply(synced_, unsynced_[i]);
   unsynced_.clear();
-  if (is_lost) rows_ = synced_;
+  if (is_lost) {
+    rows_ = synced_;
+    ++changes_of_archive_;
+  }
   return is_lost;
 }
 

@@ -12,6 +12,11 @@ Head::Head(World& world, Deliver deliver, std::function<void()> reopened)
   options_.lease = world.plan.lease;
   options_.snapshot_events = world.plan.snapshot_events;
   options_.keep_ended = world.plan.keep_ended;
+  if (const auto& retention = world.plan.retention) {
+    options_.keep_archive = retention->keep_archive;
+    options_.archive_jobs_max = retention->archive_jobs_max;
+    if (retention->ended_jobs_max > 0) options_.ended_jobs_max = retention->ended_jobs_max;
+  }
 }
 
 void Head::start() {
@@ -26,6 +31,7 @@ void Head::start() {
     return;
   }
   coordinator_ = *std::move(opened);
+  check_all(false);
   is_paused_ = false;
   world_.trace.note("coordinator starts");
   reopened_();
@@ -38,6 +44,7 @@ void Head::crash() {
   inbox_.clear();
   turn_at_ = Instant{-1};
   const bool is_lost = disk_.crash();
+  world_.kept.crashed();
   world_.trace.note(std::string("coordinator crashes") + (is_lost ? ", what was not synced is lost" : ""));
   world_.trace.probe("coordinator crashed");
   world_.time.after(world_.dice.ms(10, world_.is_calm ? 100 : 20'000), [this] { start(); });
@@ -112,20 +119,36 @@ void Head::turn() {
     world_.trace.probe("coordinator died in a write");
     return crash();
   }
-  check_all();
+  check_all(true);
+  // Few turns leave anything unsynced, so a crash at random would seldom meet one.
+  if (world_.plan.crash_of_coordinator > Millis(0) && !world_.is_calm && disk_.has_unsynced() &&
+      world_.dice.chance(100))
+    return crash();
   turn_at(world_.time.now() + std::max(coordinator_->time_to_wait(), Millis(inbox_.empty() ? 1 : 0)));
 }
 
-void Head::check_all() {
+// Of the output that ranks have left, which nobody writes here: it comes off in pieces, and the disk may refuse.
+Result<bool> Head::remove_some(GraphId graph, std::size_t) {
+  if (!world_.is_calm && world_.dice.chance(100))
+    return fail(Code::kUnavailable, "the simulated disk refuses to remove output");
+  if (world_.dice.chance(300)) return false;
+  world_.kept.removed_output(graph);
+  return true;
+}
+
+void Head::check_all(bool was_turn) {
   const scheduler::Cluster& cluster = coordinator_->cluster();
   for (const std::string& broken : scheduler::check_invariants(cluster))
     world_.trace.violated("the cluster's invariant " + broken);
-  world_.right_ends.look(cluster);
-  world_.nothing_lost.look(cluster, disk_);
+  world_.kept.look(cluster, disk_, options_, wall());
+  world_.right_ends.look(cluster, world_.kept.take_unseen());
+  world_.nothing_lost.look(cluster, world_.kept);
   world_.quotas.look(cluster);
   world_.rare_things.look(cluster);
   if (world_.plan.is_saturated) world_.fair_share.look(cluster, world_.plan.tenants, world_.time.now());
   world_.each_time_once.look(cluster);
+  world_.faulty_gpus.look(cluster);
+  world_.reserved.look(cluster, wall(), was_turn);
 }
 
 }  // namespace paddock::simulation

@@ -39,10 +39,7 @@ class Head final : private coordinator::Clock,
 
  private:
   Instant now() const override { return world_.time.now(); }
-  WallTime wall() const override {
-    const std::int64_t speed = world_.plan.schedule ? world_.plan.schedule->wall_speed : 1;
-    return WallTime{1'700'000'000'000 + speed * world_.time.now().ms};
-  }
+  WallTime wall() const override { return world_.wall(); }
   std::optional<wire::Received> receive() override;
   Result<void> send(const wire::Peer& peer, capnp::MessageBuilder& builder) override;
   std::optional<coordinator::Requester> who(const std::string&) const override {
@@ -56,11 +53,12 @@ class Head final : private coordinator::Clock,
     return {};
   }
   Result<Piece> read(const coordinator::LogKey&, std::uint64_t) const override { return Piece{}; }
-  Result<bool> remove_some(GraphId, std::size_t) override { return true; }
+  Result<bool> remove_some(GraphId graph, std::size_t) override;
 
   void turn();
   void turn_at(Instant when);
-  void check_all();
+  // `was_turn`: after one, and not when it has just been opened.
+  void check_all(bool was_turn);
 
   World& world_;
   const Deliver deliver_;

@@ -1,5 +1,6 @@
 #include "simulation/machine.h"
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -15,8 +16,8 @@ std::string shown(const RankKey& key) {
 
 }  // namespace
 
-Machine::Machine(World& world, std::string name, const NodePlan& plan, Send send)
-    : world_(world), plan_(plan), send_(std::move(send)) {
+Machine::Machine(World& world, std::string name, const NodePlan& plan, Send send, Gone gone)
+    : world_(world), plan_(plan), send_(std::move(send)), gone_(std::move(gone)) {
   identity_.node = std::move(name);
   identity_.address = "10.0.0.1";
   identity_.cpus = plan.cpus;
@@ -46,7 +47,59 @@ void Machine::start() {
   guard_deadline_.reset();
   agent_ = std::make_unique<worker::Agent>(local_now());
   world_.trace.note(name() + " starts");
+  look_at_gpus();
   connected();
+}
+
+// Most are well again once their daemon was started anew; the driver tells of the others at once.
+void Machine::look_at_gpus() {
+  std::erase_if(ill_gpus_, [&](const auto&) { return world_.is_calm || world_.dice.chance(700); });
+  for (const auto& [uuid, what] : ill_gpus_) {
+    world_.trace.note(uuid + " of " + name() + " is still ill");
+    feed(worker::GpuFaulted{uuid, what});
+  }
+}
+
+void Machine::break_gpu() {
+  if (!is_up() || identity_.gpus.empty()) return;
+  const std::string uuid = identity_.gpus[world_.dice.below(identity_.gpus.size())].uuid;
+  if (!ill_gpus_.try_emplace(uuid, "Xid 79 (the GPU has fallen off the bus)").second) return;
+  world_.trace.note(uuid + " of " + name() + " falls ill");
+  for (const auto& [key, rank] : ranks_) {
+    if (std::ranges::find(rank.gpus, uuid) == rank.gpus.end() || !world_.dice.chance(800)) continue;
+    world_.time.after(world_.dice.ms(0, 3'000), [this, key = key, life = rank.life] {
+      if (find(key, life) == nullptr) return;
+      world_.trace.probe("rank failed by an ill GPU");
+      end(key, 1, 0);
+    });
+  }
+  feed(worker::GpuFaulted{uuid, ill_gpus_.at(uuid)});
+}
+
+void Machine::check_told(const scheduler::Cluster& cluster) {
+  for (const auto& [uuid, what] : ill_gpus_) world_.faulty_gpus.told(cluster, name(), incarnation(), uuid);
+}
+
+// As worker/loop.cpp: what befell a GPU of a rank is told with its end.
+std::string Machine::gpu_fault_of(const Rank& rank) const {
+  std::string fault;
+  for (const std::string& uuid : rank.gpus)
+    if (ill_gpus_.contains(uuid)) fault = uuid + ": " + ill_gpus_.at(uuid);
+  return fault;
+}
+
+void Machine::stop() {
+  if (!is_up()) return;
+  world_.trace.note(name() + " is asked to stop");
+  feed(worker::StopAsked{world_.dice.ms(100, 3'000)});
+}
+
+void Machine::carry_out(const worker::Exit&) {
+  world_.trace.note(name() + " has stopped");
+  world_.trace.probe("worker stopped when it was asked to");
+  ranks_.clear();  // all have ended
+  agent_.reset();
+  gone_(*this);
 }
 
 void Machine::crash() {
@@ -194,9 +247,12 @@ void Machine::end(const RankKey& key, std::int32_t exit_code, std::int32_t signa
   world_.trace.note(name() + " ends " + shown(key) + " exit " + std::to_string(exit_code) + " signal " +
                     std::to_string(signal));
   stop_running(found->second);
+  const std::string fault = gpu_fault_of(found->second);
   ranks_.erase(found);
   if (exit_code == 0) world_.right_ends.rank_done(key.fence, key.rank);
-  feed(worker::RankEnded{key, exit_code, signal, false});
+  if ((exit_code == 1 || exit_code == 2) && fault.empty())
+    world_.right_ends.rank_failed(key.fence, exit_code);
+  feed(worker::RankEnded{key, exit_code, signal, false, fault});
 }
 
 void Machine::stop_running(Rank& rank) {

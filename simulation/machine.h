@@ -20,14 +20,22 @@ namespace paddock::simulation {
 class Machine {
  public:
   using Send = std::function<void(Machine& from, wire::Frame frame)>;
-  // `send`: a frame to the coordinator, over this machine's present connection.
-  Machine(World& world, std::string name, const NodePlan& plan, Send send);
+  using Gone = std::function<void(Machine& machine)>;
+  // `send`: a frame to the coordinator, over this machine's present connection. `gone`: its daemon has ended as it was
+  // asked to.
+  Machine(World& world, std::string name, const NodePlan& plan, Send send, Gone gone);
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
   void start();
   void crash();  // the daemon dies, with it its guards and ranks
+  void stop();   // the daemon is asked to end
   void pause(Millis time);
+  // One of its GPUs falls ill, and most of what runs there fails. It may be well once the daemon is started again.
+  void break_gpu();
+  bool has_ill_gpus() const { return !ill_gpus_.empty(); }
+  // What this daemon has told of its GPUs is known by now.
+  void check_told(const scheduler::Cluster& cluster);
   void calm();  // from now on it neither hangs nor stays down
   // A connection was made, or made again.
   void connected();
@@ -49,8 +57,8 @@ class Machine {
     bool is_hung = false;
     std::int64_t steps_left = 0;
     std::int64_t step = 0;
-    std::int32_t exit_code = 0;
-    std::uint64_t life = 0;  // tells this process from another of the same key
+    std::int32_t exit_code = 0;  // as it will end if nothing befalls it
+    std::uint64_t life = 0;      // tells this process from another of the same key
   };
 
   Instant local_now() const;
@@ -69,7 +77,7 @@ class Machine {
   void carry_out(const worker::ExtendLease& effect);
   void carry_out(const worker::RefuseStart& effect);
   void carry_out(const worker::SayReady&) {}
-  void carry_out(const worker::Exit&) {}
+  void carry_out(const worker::Exit&);
   template <typename What>
   void send(const What& what) {
     capnp::MallocMessageBuilder builder;
@@ -81,12 +89,15 @@ class Machine {
   void work(const worker::RankKey& key, std::uint64_t life);
   void end(const worker::RankKey& key, std::int32_t exit_code, std::int32_t signal);
   void stop_running(Rank& rank);
+  void look_at_gpus();
+  std::string gpu_fault_of(const Rank& rank) const;
   void guards_look(std::uint64_t incarnation);
   Rank* find(const worker::RankKey& key, std::uint64_t life);
 
   World& world_;
   const NodePlan plan_;
   const Send send_;
+  const Gone gone_;
   worker::Identity identity_;
   std::unique_ptr<worker::Agent> agent_;  // none: the daemon is down
   bool is_paused_ = false;
@@ -97,6 +108,7 @@ class Machine {
   Instant wake_at_{};
   std::map<worker::RankKey, Rank> ranks_;
   std::uint64_t next_life_ = 1;
+  std::map<std::string, std::string> ill_gpus_;  // and what the driver says
 };
 
 }  // namespace paddock::simulation

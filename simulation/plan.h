@@ -50,6 +50,13 @@ struct SchedulePlan {
   std::int64_t wall_speed = 1;
 };
 
+// How long a graph that has ended stays in the archive, and how many jobs it may have. 0: as coordinator/options.h says.
+struct RetentionPlan {
+  Millis keep_archive{};
+  std::uint64_t archive_jobs_max = 0;
+  std::uint64_t ended_jobs_max = 0;
+};
+
 struct Plan {
   std::vector<NodePlan> nodes;
   std::vector<TenantPlan> tenants;
@@ -80,6 +87,10 @@ struct Plan {
   std::uint64_t deaf = 0;  // to SIGTERM
   bool is_slow = false;    // ranks take minutes, so that gangs have the time to grow
   std::optional<SchedulePlan> schedule{};
+  std::optional<RetentionPlan> retention{};
+  Millis gpu_fault{};    // a GPU falls ill, until its worker is started again
+  Millis reservation{};  // nodes are reserved, or a reservation is called off
+  Millis repetition{};   // somebody has a graph run again that ended without success
 };
 
 // Everything that a tenant is to have is set, and taken away again, by simulation/operator.h.
@@ -145,7 +156,7 @@ inline Plan draw_plan(Dice& dice) {
   plan.fails = rate(300);
   plan.hangs = rate(100);
   plan.deaf = rate(300);
-  plan.is_slow = dice.chance(150);
+  plan.is_slow = dice.chance(200);
   return plan;
 }
 
@@ -156,6 +167,24 @@ inline std::optional<SchedulePlan> draw_schedule(Dice dice) {
   const char* const overlap[] = {"skip", "queue", "replace"};
   return SchedulePlan{missed[dice.below(3)], overlap[dice.below(3)],
                       static_cast<std::int64_t>(dice.between(1, 30))};
+}
+
+// What joined the load later, of dice of its own as well: each in a third of the seeds.
+inline void draw_extras(Dice dice, Plan& plan) {
+  if (plan.is_saturated) return;
+  const auto every = [&](std::uint64_t least, std::uint64_t most) {
+    return dice.chance(333) ? dice.ms(least, most) : Millis(0);
+  };
+  plan.gpu_fault = every(3'000, 30'000);
+  plan.reservation = every(3'000, 20'000);
+  plan.repetition = every(2'000, 15'000);
+  if (!dice.chance(333)) return;
+  RetentionPlan retention;
+  if (dice.chance(700)) retention.keep_archive = dice.ms(1'000, 30'000);
+  if (dice.chance(400)) retention.archive_jobs_max = dice.between(1, 10);
+  if (dice.chance(300)) retention.ended_jobs_max = dice.between(1, 6);
+  plan.retention = retention;
+  plan.keep_ended = dice.ms(1'000, 10'000);
 }
 
 }  // namespace paddock::simulation

@@ -9,6 +9,7 @@
 #include "simulation/head.h"
 #include "simulation/machine.h"
 #include "simulation/operator.h"
+#include "simulation/repeater.h"
 #include "simulation/timekeeper.h"
 #include "simulation/world.h"
 
@@ -28,13 +29,19 @@ class Simulation {
             [this] { reconnect_all(); }),
         operator_(world_, [this](Operator& from,
                                  wire::Frame frame) { to_coordinator(from.name(), std::move(frame)); }),
-        timekeeper_(world_, [this](const std::string& from, wire::Frame frame) {
+        timekeeper_(world_, [this](const std::string& from,
+                                   wire::Frame frame) { to_coordinator(from, std::move(frame)); }),
+        repeater_(world_, [this](const std::string& from, wire::Frame frame) {
           to_coordinator(from, std::move(frame));
         }) {
     for (std::size_t i = 0; i < world_.plan.nodes.size(); ++i) {
       machines_.emplace_back(
           world_, "n" + std::to_string(i), world_.plan.nodes[i],
-          [this](Machine& from, wire::Frame frame) { to_coordinator(from.name(), std::move(frame)); });
+          [this](Machine& from, wire::Frame frame) { to_coordinator(from.name(), std::move(frame)); },
+          [this](Machine& machine) {
+            cut(machine.name());
+            world_.time.after(world_.dice.ms(200, 5'000), [&machine] { machine.start(); });
+          });
     }
     for (std::uint32_t i = 0; i < world_.plan.graphs; ++i) {
       clients_.emplace_back(
@@ -71,6 +78,8 @@ class Simulation {
       world_.time.after(dice.ms(0, world_.plan.is_saturated ? 0 : most / 2), [&client] { client.submit(); });
       if (!world_.plan.is_saturated && dice.chance(250))
         world_.time.after(dice.ms(0, most), [&client] { client.cancel(); });
+      if (world_.plan.retention && dice.chance(500))
+        world_.time.after(dice.ms(most / 4, most), [&client] { client.submit_again(); });
     }
     timekeeper_.submit();
     const Plan& plan = world_.plan;
@@ -87,6 +96,9 @@ class Simulation {
     again_and_again(plan.partition, [this] { part(any_machine().name()); });
     again_and_again(plan.drain, [this] { operator_.steer_node(); });
     again_and_again(plan.quota, [this] { operator_.steer_tenant(); });
+    again_and_again(plan.gpu_fault, [this] { break_gpu(any_machine()); });
+    again_and_again(plan.reservation, [this] { operator_.steer_reservation(); });
+    again_and_again(plan.repetition, [this] { repeater_.repeat_one(); });
     again_and_again(plan.full_disk, [this] { head_.fill_disk(pause_time()); });
   }
 
@@ -116,6 +128,19 @@ class Simulation {
       world_.time.after(world_.dice.ms(0, 500), [&machine] { machine.start(); });
     });
   }
+  // Later somebody sees to it, and starts the worker again.
+  void break_gpu(Machine& machine) {
+    machine.break_gpu();
+    world_.time.after(world_.dice.ms(2'000, 40'000), [&machine] { machine.stop(); });
+  }
+  // By now whatever the workers have told was heard.
+  void cure_gpus() {
+    for (Machine& machine : machines_) {
+      if (!machine.has_ill_gpus()) continue;
+      if (head_.is_up()) machine.check_told(*head_.cluster());
+      machine.stop();
+    }
+  }
   void part(const std::string& node) {
     const std::uint64_t which = world_.dice.below(3);
     world_.trace.note(node + " is cut off, way " + std::to_string(which));
@@ -132,10 +157,15 @@ class Simulation {
     for (Machine& machine : machines_) machine.calm();
     // Once nothing of what it sent before can still be under way.
     world_.time.after(3 * world_.plan.lease, [this] { timekeeper_.remove(); });
+    world_.time.after(3 * world_.plan.lease, [this] { cure_gpus(); });
   }
   bool is_over() const {
     if (!head_.is_up()) return false;
-    if (!timekeeper_.is_content()) return false;
+    if (!timekeeper_.is_content() || !repeater_.is_content()) return false;
+    if (world_.plan.retention && !world_.kept.is_settled(world_.plan.retention->keep_archive > Millis(0)))
+      return false;
+    for (const Machine& machine : machines_)
+      if (machine.has_ill_gpus()) return false;
     for (const Client& client : clients_)
       if (!client.is_content()) return false;
     for (const auto& [id, graph] : head_.cluster()->graphs)
@@ -148,6 +178,9 @@ class Simulation {
   }
   void tell_what_is_open() {
     std::string open = timekeeper_.is_content() ? "" : " " + timekeeper_.name();
+    if (!repeater_.is_content()) open += " " + repeater_.name();
+    if (world_.plan.retention && !world_.kept.is_settled(world_.plan.retention->keep_archive > Millis(0)))
+      open += " old graphs";
     for (const Client& client : clients_)
       if (!client.is_content()) open += " client " + client.name();
     if (head_.is_up()) {
@@ -173,6 +206,7 @@ class Simulation {
     for (Client& client : clients_) cut(client.name());
     cut(operator_.name());
     cut(timekeeper_.name());
+    cut(repeater_.name());
   }
   void to_coordinator(const std::string& name, wire::Frame frame) {
     const wire::Peer peer = peer_of(name);
@@ -191,6 +225,7 @@ class Simulation {
         if (client.name() == name) client.receive(frame);
       if (operator_.name() == name) operator_.receive(frame);
       if (timekeeper_.name() == name) timekeeper_.receive(frame);
+      if (repeater_.name() == name) repeater_.receive(frame);
     });
     return true;
   }
@@ -203,6 +238,7 @@ class Simulation {
   Head head_;
   Operator operator_;
   Timekeeper timekeeper_;
+  Repeater repeater_;
 };
 
 }  // namespace
@@ -245,7 +281,24 @@ const std::set<std::string>& probes_to_hit() {
                                             "all tenants had work for a while",
                                             "missed run made up for",
                                             "scheduled time passed over",
-                                            "scheduled run waits for the one before"};
+                                            "scheduled run waits for the one before",
+                                            "quota of GPUs used up",
+                                            "old graph removed from the archive",
+                                            "graph removed from a full archive",
+                                            "removal lost in a crash",
+                                            "token of a removed graph used again",
+                                            "GPU fell ill under a rank",
+                                            "rank failed by an ill GPU",
+                                            "worker stopped when it was asked to",
+                                            "reservation began",
+                                            "reservation ended",
+                                            "reservation called off",
+                                            "others were there when a reservation began",
+                                            "job placed before a reservation",
+                                            "graph taken up again",
+                                            "what was done is not done again",
+                                            "graph asked for again before its end",
+                                            "graph asked for again after it was removed"};
   return probes;
 }
 

@@ -83,6 +83,17 @@ Result<void> CheckpointIndex::forget(std::string_view run, const std::vector<std
   return batch.empty() ? Result<void>() : database_.write(batch);
 }
 
+void CheckpointIndex::forget_runs(std::string_view beginning, Batch& batch) {
+  require_name(beginning);
+  for (const char* kind : {"s", "f"}) {
+    const std::string begin = kind + std::string(beginning);
+    std::string end = begin;
+    while (static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();  // "s" and "f" are none
+    end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+    batch.erase_range(Column::kCheckpoints, begin, end);
+  }
+}
+
 Result<std::vector<CheckpointInfo>> CheckpointIndex::list(std::string_view run) const {
   require_name(run);
   std::vector<CheckpointInfo> checkpoints;

@@ -26,6 +26,8 @@ class CheckpointIndex {
   Result<void> record(std::string_view run, const CheckpointInfo& checkpoint);
   // Removes steps that were pruned; steps it does not have are no error.
   Result<void> forget(std::string_view run, const std::vector<std::int64_t>& steps);
+  // To be written with others: nothing is known any more of all runs whose name begins with `beginning`.
+  static void forget_runs(std::string_view beginning, Batch& batch);
 
   // Newest step first.
   Result<std::vector<CheckpointInfo>> list(std::string_view run) const;

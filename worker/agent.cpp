@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/planted_bug.h"
 
 namespace paddock::worker {
 namespace {
@@ -60,7 +61,7 @@ void Agent::on(const LeaseReceived& event, Instant now, Effects& effects) {
   }
   if (event.lease <= Millis(0)) return;
   if (sent && *sent + event.lease * 7 / 8 > now && (!has_lease_ || *sent + event.lease > lease_until_)) {
-    lease_until_ = *sent + event.lease;
+    lease_until_ = *sent + event.lease * (is_planted(PlantedBug::kOutliveLease) ? 2 : 1);
     lease_ = event.lease;
     has_lease_ = true;
     effects.push_back(ExtendLease{lease_kill_at()});
@@ -86,6 +87,7 @@ void Agent::on(const ReportsAcknowledged& event, Instant now, Effects& effects) 
     if (std::holds_alternative<Ended>(report.finding)) effects.push_back(ForgetRank{report.key});
     report_bytes_ -= bytes_of(report.finding);
     reports_.pop_front();
+    resend_at_ = now + kResendAfter;
   }
   sent_up_to_ = std::max(sent_up_to_, up_to);
   send_reports(now, effects);
@@ -297,7 +299,8 @@ void Agent::send_reports(Instant now, Effects& effects) {
     before = report.number;
   }
   if (batch.reports.empty()) return;
-  resend_at_ = now + kResendAfter;
+  // By when the oldest must be acknowledged: newer ones that follow it must not put that off.
+  if (batch.after == 0) resend_at_ = now + kResendAfter;
   effects.push_back(std::move(batch));
 }
 

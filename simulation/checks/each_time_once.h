@@ -20,7 +20,7 @@ class EachTimeOnce {
       if (graph.schedule.empty()) continue;
       const auto [known, is_new] = runs_.try_emplace(graph.scheduled_for, id);
       if (!is_new && known->second != id)
-        trace_.violated("nothing lost: the run of " + scheduler::show_utc(graph.scheduled_for) +
+        trace_.violated("each time once: the run of " + scheduler::show_utc(graph.scheduled_for) +
                         " is graph " + std::to_string(known->second.value) + " and graph " +
                         std::to_string(id.value));
       if (is_new && graph.submitted.unix_ms - graph.scheduled_for.unix_ms > scheduler::kMissedAfter.count())
@@ -37,7 +37,7 @@ class EachTimeOnce {
         static_cast<std::int64_t>(schedule.runs + schedule.passed_over + schedule.waiting.size());
     if (!since_) since_ = settled - told;
     if (told != settled - *since_)
-      trace_.violated("nothing lost: " + std::to_string(settled - *since_) + " times of schedule " +
+      trace_.violated("each time once: " + std::to_string(settled - *since_) + " times of schedule " +
                       schedule.name + " have come, " + std::to_string(told) + " are accounted for");
     if (schedule.passed_over > 0) trace_.probe("scheduled time passed over");
     if (!schedule.waiting.empty()) trace_.probe("scheduled run waits for the one before");

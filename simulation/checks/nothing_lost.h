@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
-#include "coordinator/archive.h"
 #include "scheduler/cluster.h"
+#include "simulation/checks/kept.h"
 #include "simulation/trace.h"
 
 namespace paddock::simulation {
@@ -16,34 +16,31 @@ class NothingLost {
  public:
   explicit NothingLost(Trace& trace) : trace_(trace) {}
 
-  void accepted(const std::string& token, GraphId graph) {
+  // Once a graph has gone for good its token may name another.
+  void accepted(const std::string& token, GraphId graph, const Kept& kept) {
     const auto [known, is_new] = graphs_.try_emplace(token, graph);
-    if (!is_new && known->second != graph)
+    if (is_new || known->second == graph) return;
+    trace_.probe("token of a removed graph used again");
+    if (kept.is_removed(known->second))
+      known->second = graph;
+    else if (!kept.is_removed(graph))
       trace_.violated("nothing lost: submission " + token + " is graph " +
                       std::to_string(known->second.value) + " and graph " + std::to_string(graph.value));
   }
   void cancel_confirmed(GraphId graph) { cancelled_.insert(graph); }
 
-  void look(const scheduler::Cluster& cluster, storage::Tables& tables) {
-    for (const auto& [token, id] : graphs_) {
-      const scheduler::Graph* graph = scheduler::find_graph(cluster, id);
-      if (graph == nullptr) {
-        if (archived_.contains(id)) continue;
-        scheduler::Cluster past;
-        const auto found = coordinator::Archive(tables).find(id, past);
-        if (!found || !*found) {
-          trace_.violated("nothing lost: graph " + std::to_string(id.value) +
-                          ", which was accepted, is unknown");
-        } else {
-          trace_.probe("graph archived");
-        }
-        archived_.insert(id);
-      } else if (cancelled_.contains(id) && !graph->cancelled &&
-                 graph->state == scheduler::GraphState::kActive) {
+  // `kept` says what has become of those that are not in memory.
+  void look(const scheduler::Cluster& cluster, const Kept& kept) {
+    for (const auto& [token, id] : graphs_)
+      if (!kept.is_known(id))
         trace_.violated("nothing lost: graph " + std::to_string(id.value) +
-                        " goes on, though it was cancelled");
-        cancelled_.erase(id);
-      }
+                        ", which was accepted, is unknown");
+    for (const GraphId id : std::set(cancelled_)) {
+      const scheduler::Graph* graph = scheduler::find_graph(cluster, id);
+      if (graph == nullptr || graph->cancelled || graph->state != scheduler::GraphState::kActive) continue;
+      trace_.violated("nothing lost: graph " + std::to_string(id.value) +
+                      " goes on, though it was cancelled");
+      cancelled_.erase(id);
     }
   }
 
@@ -51,7 +48,6 @@ class NothingLost {
   Trace& trace_;
   std::map<std::string, GraphId> graphs_;
   std::set<GraphId> cancelled_;
-  std::set<GraphId> archived_;  // or reported: once is enough
 };
 
 }  // namespace paddock::simulation

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
+#include "coordinator/answers.h"
 #include "coordinator/log_store.h"
 #include "coordinator/room.h"
+#include "storage/checkpoint_index.h"
 #include "storage/database.h"
+#include "tests/coordinator/stepped_coordinator.h"
 #include "tests/coordinator/temporary_folder.h"
 
 namespace paddock::coordinator {
@@ -31,6 +34,8 @@ class RetentionTest : public ::testing::Test {
       for (const char* job : {"a", "b", "c"}) graph.jobs[JobName{job}];
       cluster_.tokens["t" + std::to_string(i)] = GraphId{i};
       ids_.push_back(GraphId{i});
+      EXPECT_TRUE(storage::CheckpointIndex(*database_)
+                      .record(run_name(log_of(i).job), {10, Fence{i}, "/store/10", "hash", 1}));
       EXPECT_TRUE(logs_->write(log_of(i), 0, std::as_bytes(std::span("output"))));
     }
     EXPECT_TRUE(database_->write(Archive::rows_of(cluster_, ids_)));
@@ -51,6 +56,9 @@ class RetentionTest : public ::testing::Test {
     const auto newest = archive_->newest();
     for (const Graph& graph : *newest) ids.push_back(graph.id.value);
     return ids;
+  }
+  bool has_checkpoints(std::uint64_t graph) {
+    return !storage::CheckpointIndex(*database_).list(run_name(log_of(graph).job))->empty();
   }
   bool has_output(std::uint64_t graph) const { return logs_->size(log_of(graph)) > 0; }
 
@@ -84,6 +92,15 @@ TEST_F(RetentionTest, WhatEndedLongAgoIsGoneWithItsOutputAndItsToken) {
   EXPECT_TRUE(*archive_->with_token("t5"));
 }
 
+TEST_F(RetentionTest, WhatIsKnownOfItsCheckpointsGoesWithIt) {
+  options_.keep_archive = Millis(9'000);
+  Retention keeps = retention();
+  look(keeps, 10'500);  // graph 1 goes, and nothing of 10
+  for (std::uint64_t graph = 1; graph <= 10; ++graph) EXPECT_EQ(has_checkpoints(graph), graph >= 2) << graph;
+  // Nor does its fence stand in anybody's way.
+  EXPECT_TRUE(storage::CheckpointIndex(*database_).record("1/a", {5, Fence{0}, "/store/5", "hash", 1}));
+}
+
 TEST_F(RetentionTest, OfTooManyJobsTheGraphsThatEndedFirstGo) {
   options_.archive_jobs_max = 12;
   Retention keeps = retention();
@@ -112,6 +129,60 @@ TEST_F(RetentionTest, WhatAnOlderVersionArchivedIsFoundByItsEndAsWell) {
   look(keeps, 9'500);
   EXPECT_EQ(left(), (std::vector<std::uint64_t>{8, 9, 10}));
   EXPECT_FALSE(*archive_->with_token("t4"));
+}
+
+void join(SteppedCoordinator& cluster) {
+  cluster.tell([](wire::Message::Builder message) {
+    auto join = message.initJoin();
+    join.setNode("a");
+    join.setIncarnation(7);
+    join.setCpus(1);
+    join.initPorts(1).set(0, 29'500);
+    join.setSequence(1);
+    join.setFirstReport(1);
+    join.setFollows(1);
+  });
+}
+
+// Of the only rank of the first attempt: a checkpoint, and its good end.
+void save_and_end(SteppedCoordinator& cluster) {
+  cluster.tell([](wire::Message::Builder message) {
+    auto reports = message.initReports();
+    reports.setNode("a");
+    reports.setIncarnation(7);
+    auto list = reports.initReports(2);
+    list[0].setNumber(1);
+    list[0].setFence(1);
+    auto saved = list[0].initCheckpoint();
+    saved.setStep(10);
+    saved.setPath("/store/10");
+    saved.setHash("hash");
+    list[1].setNumber(2);
+    list[1].setFence(1);
+    list[1].initEnded().setReason("exited 0");
+  });
+}
+
+TEST(RetentionAndReplay, CheckpointsOfARemovedGraphAreNotRecordedAgainByTheNextStart) {
+  SteppedCoordinator cluster(WallTime{1'700'000'000'000});
+  cluster.given.keep_ended = Millis(1'000);
+  cluster.given.keep_archive = Millis(2'000);
+  cluster.start();
+  join(cluster);
+  cluster.tell([](wire::Message::Builder message) {
+    auto submit = message.initSubmit();
+    submit.setSpec("graph: g\njobs:\n  j: {kind: command, command: [x]}\n");
+    submit.setFile("g.yaml");
+    submit.setToken("token");
+  });
+  save_and_end(cluster);
+  const auto listed = [&] { return storage::CheckpointIndex(cluster.tables()).list("1/j")->size(); };
+  EXPECT_EQ(listed(), 1u);
+  cluster.live(std::chrono::seconds(60));
+  EXPECT_EQ(listed(), 0u);
+  cluster.die();
+  cluster.start();
+  EXPECT_EQ(listed(), 0u);
 }
 
 }  // namespace

@@ -78,6 +78,14 @@ class SteppedCoordinator : private Clock,
     outbox_.clear();
     return answer;
   }
+  // What comes back is not looked at.
+  void tell(const std::function<void(wire::Message::Builder)>& fill) {
+    capnp::MallocMessageBuilder builder;
+    fill(wire::begin(builder));
+    inbox_.push_back(*wire::encode(builder));
+    turn();
+    outbox_.clear();
+  }
   wire::Envelope submit(const std::string& spec, const std::string& token) {
     return ask([&](wire::Message::Builder message) {
       auto submit = message.initSubmit();
@@ -89,6 +97,7 @@ class SteppedCoordinator : private Clock,
 
   Coordinator& coordinator() { return *coordinator_; }
   const scheduler::Cluster& cluster() const { return coordinator_->cluster(); }
+  storage::Tables& tables() { return *database_; }
   WallTime wall() const override { return wall_; }
 
   CoordinatorOptions given;  // of the next start

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/limits.h"
@@ -271,6 +272,34 @@ TEST(Agent, SendsAReportAgainThatIsNotAcknowledgedInTime) {
   worker.happens(ReportsAcknowledged{1});
   worker.until(worker.now + 3s);
   EXPECT_TRUE(worker.take_reports().empty());
+}
+
+TEST(Agent, SendsALostReportAgainThoughOthersFollowItAllTheTime) {
+  Scenario worker;
+  worker.joins();
+  worker.runs(7);
+  EXPECT_EQ(worker.take_reports().size(), 1u);  // is lost, so nothing that follows it is taken
+  std::size_t again = 0;
+  for (std::int64_t step = 1; step <= 5; ++step) {
+    worker.until(worker.now + 1s);
+    worker.happens(RankSaid{rank_of(7), Checkpoint{step, "/store/a", "h", 1}});
+    again += static_cast<std::size_t>(std::ranges::count(worker.take_reports(), 1u, &Report::number));
+  }
+  EXPECT_EQ(again, 1u);
+}
+
+TEST(Agent, WaitsAnewForWhatFollowsAnAcknowledgedReport) {
+  Scenario worker;
+  worker.joins();
+  worker.runs(7);
+  worker.until(worker.now + 2s);
+  worker.happens(RankSaid{rank_of(7), Checkpoint{1, "/store/a", "h", 1}});
+  worker.happens(ReportsAcknowledged{1});
+  EXPECT_EQ(worker.take_reports().size(), 2u);
+  worker.until(worker.now + 2s);
+  EXPECT_TRUE(worker.take_reports().empty());
+  worker.until(worker.now + 1s);
+  EXPECT_EQ(worker.take_reports().size(), 1u);
 }
 
 TEST(Agent, ForgetsARankWhenItsEndIsAcknowledged) {
