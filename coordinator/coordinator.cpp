@@ -38,7 +38,7 @@ Coordinator::Coordinator(const CoordinatorOptions& options, const Surroundings& 
       journal_(std::move(journal)),
       archive_(around_.tables),
       checkpoints_(around_.tables),
-      retention_(options_, archive_, around_.logs, log_),
+      retention_(options_, archive_, checkpoints_, around_.logs, log_),
       schedules_(cluster_, log_),
       workers_(options_, cluster_, progress_, around_.logs, around_.transport, log_),
       requests_(Sources{options_, cluster_, progress_, around_.logs, archive_, checkpoints_, schedules_,

@@ -76,11 +76,14 @@ Result<void> CheckpointIndex::record(std::string_view run, const CheckpointInfo&
   return database_.write(batch);
 }
 
-Result<void> CheckpointIndex::forget(std::string_view run, const std::vector<std::int64_t>& steps) {
-  require_name(run);
+Result<void> CheckpointIndex::forget_runs(std::string_view beginning) {
+  PADDOCK_REQUIRE(!beginning.empty() && static_cast<unsigned char>(beginning.back()) < 0xFF, beginning);
+  std::string end(beginning);  // the first that begins otherwise and sorts behind
+  ++end.back();
   Batch batch;
-  for (const std::int64_t step : steps) batch.erase(Column::kCheckpoints, step_key(run, step));
-  return batch.empty() ? Result<void>() : database_.write(batch);
+  for (const char kind : {'s', 'f'})
+    batch.erase_range(Column::kCheckpoints, kind + std::string(beginning), kind + end);
+  return database_.write(batch, Sync::kLater);
 }
 
 Result<std::vector<CheckpointInfo>> CheckpointIndex::list(std::string_view run) const {

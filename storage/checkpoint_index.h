@@ -1,8 +1,8 @@
 // storage/checkpoint_index.h – which checkpoints a run has, newest first, without asking the shared store.
 // Column "checkpoints" of the coordinator's database; layout in docs/checkpoint-format.md. The index is
 // expendable: the manifests on disk are the truth, and rebuild() makes it anew from them. A run is named by
-// any string of 1 to 1,000 bytes without NUL (the coordinator takes "graph/job"). Threads: record, forget and
-// rebuild from the owner, the others from any.
+// any string of 1 to 1,000 bytes without NUL (the coordinator takes "graph/job"). Threads: record,
+// forget_runs and rebuild from the owner, the others from any.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,9 @@ class CheckpointIndex {
   // Adds `checkpoint` to its run, in place of one of the same step. Durable on return; twice is no error.
   // kFenced: the run has an entry with a newer fence; the reporter is stale. Other errors as Tables::write.
   Result<void> record(std::string_view run, const CheckpointInfo& checkpoint);
-  // Removes steps that were pruned; steps it does not have are no error.
-  Result<void> forget(std::string_view run, const std::vector<std::int64_t>& steps);
+  // Removes all runs whose names begin with `beginning`, which is not empty, and their fences: nothing may report for them any
+  // more. Durable later (Sync::kLater); none is no error.
+  Result<void> forget_runs(std::string_view beginning);
 
   // Newest step first.
   Result<std::vector<CheckpointInfo>> list(std::string_view run) const;
