@@ -160,17 +160,32 @@ std::string token_of_run(const std::string& schedule, WallTime time) {
   return schedule + "@" + show_utc(time);
 }
 
+namespace {
+
+// As a line of the schedule's history, beside the time.
+std::string why_missed(const Schedule& schedule, bool is_too_late) {
+  const Missed missed = schedule.rule.missed;
+  const std::string rule = is_too_late                 ? "its deadline has passed"
+                           : missed == Missed::kSkip   ? "`missed: skip` makes up for none"
+                           : missed == Missed::kLatest ? "`missed: latest` makes up for the newest only"
+                                                       : "only the newest are made up for";
+  return "no coordinator began it then (none ran, its disk was full, or its clock jumped), and " + rule +
+         "; `paddock schedule run-now " + schedule.name + "` runs it now";
+}
+
+}  // namespace
+
 ScheduleDue settle(const Schedule& schedule, const std::vector<WallTime>& times, WallTime now) {
   ScheduleDue due{schedule.name, now, {}, 0, {}, ""};
   std::vector<WallTime> in_time;
-  const auto pass = [&](WallTime time, const char* why) {
+  const auto pass = [&](WallTime time, bool is_too_late) {
     ++due.passed_over;
     due.newest_passed_over = time;
-    due.why = why;
+    due.why = why_missed(schedule, is_too_late);
   };
   for (const WallTime time : times) {
     if (is_too_late(schedule.rule, time, now))
-      pass(time, "no coordinator was there to begin it before its deadline");
+      pass(time, true);
     else
       in_time.push_back(time);
   }
@@ -183,7 +198,7 @@ ScheduleDue settle(const Schedule& schedule, const std::vector<WallTime>& times,
     first = in_time.size() - limits::kMissedRunsMax;
   for (std::size_t i = 0; i < in_time.size(); ++i) {
     if (i < first)
-      pass(in_time[i], "no coordinator was there at its time");
+      pass(in_time[i], false);
     else
       due.run.push_back(in_time[i]);
   }
