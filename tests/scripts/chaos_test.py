@@ -66,8 +66,10 @@ class Ranks(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             (folder / 'locks').mkdir()
-            (folder / 'rank.sh').write_text('read line')
-            rank = subprocess.Popen(['sh', folder / 'rank.sh', folder, 'g1-gang', '1', 'works'], stdin=subprocess.PIPE)
+            (folder / 'rank.sh').write_text('echo here; read line')
+            rank = subprocess.Popen(['sh', folder / 'rank.sh', folder, 'g1-gang', '1', 'works'], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE)
+            rank.stdout.readline()  # just after exec a process has no command line yet
             (folder / 'started').write_text(f'g1-gang 4 0 {rank.pid}\ng1-left 5 0 {rank.pid}\n')
             cluster = chaos.Cluster.__new__(chaos.Cluster)
             cluster.folder = folder
