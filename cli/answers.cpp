@@ -218,4 +218,16 @@ Result<std::uint64_t> find_graph(Connection& connection, const std::string& numb
   return *newest;
 }
 
+Result<AboutGraph> ask_about(const Target& target, const std::string& number_or_name,
+                             wire::Message::Which expected,
+                             const std::function<void(wire::Message::Builder, std::uint64_t)>& fill) {
+  auto connection = Connection::open(target);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  const auto graph = find_graph(*connection, number_or_name);
+  if (!graph) return tl::unexpected<Error>(graph.error());
+  auto answer = connection->ask(expected, [&](wire::Message::Builder message) { fill(message, *graph); });
+  if (!answer) return tl::unexpected<Error>(answer.error());
+  return AboutGraph{*graph, *std::move(answer)};
+}
+
 }  // namespace paddock::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -46,5 +47,15 @@ std::string counts_text(const Json& graph);
 // One graph by number, or the newest of that name. kNotFound: there is none. Waits for the coordinator if `patiently`.
 Result<std::uint64_t> find_graph(Connection& connection, const std::string& number_or_name,
                                  bool patiently = false);
+
+struct AboutGraph {
+  std::uint64_t graph = 0;
+  wire::Envelope answer;
+};
+// One question about a graph, by number or name, on a connection of its own; `fill` is given its number. Errors as find_graph
+// and Connection::ask.
+Result<AboutGraph> ask_about(const Target& target, const std::string& number_or_name,
+                             wire::Message::Which expected,
+                             const std::function<void(wire::Message::Builder, std::uint64_t)>& fill);
 
 }  // namespace paddock::cli

@@ -15,20 +15,17 @@ struct Options {
 };
 
 Result<int> cancel(const Options& options, bool is_json) {
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto graph = find_graph(*connection, options.graph);
-  if (!graph) return tl::unexpected<Error>(graph.error());
-  const auto answer = connection->ask(wire::Message::DONE, [&](wire::Message::Builder message) {
-    auto request = message.initCancel();
-    request.setGraph(*graph);
-    request.setReason(options.reason);
-  });
-  if (!answer) return tl::unexpected<Error>(answer.error());
+  const auto about = ask_about(options.target, options.graph, wire::Message::DONE,
+                               [&](wire::Message::Builder message, std::uint64_t graph) {
+                                 auto request = message.initCancel();
+                                 request.setGraph(graph);
+                                 request.setReason(options.reason);
+                               });
+  if (!about) return tl::unexpected<Error>(about.error());
   if (is_json)
-    print_json({{"graph", *graph}, {"reason", options.reason}});
+    print_json({{"graph", about->graph}, {"reason", options.reason}});
   else
-    print_text("graph " + std::to_string(*graph) + " is being cancelled\n");
+    print_text("graph " + std::to_string(about->graph) + " is being cancelled\n");
   return kDone;
 }
 

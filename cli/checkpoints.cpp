@@ -15,19 +15,16 @@ struct Options {
 };
 
 Result<int> checkpoints(const Options& options, bool is_json) {
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto graph = find_graph(*connection, options.graph);
-  if (!graph) return tl::unexpected<Error>(graph.error());
-  const auto answer = connection->ask(wire::Message::CHECKPOINTS, [&](wire::Message::Builder message) {
-    auto request = message.initCheckpointsRequest();
-    request.setGraph(*graph);
-    request.setJob(options.job);
-  });
-  if (!answer) return tl::unexpected<Error>(answer.error());
+  const auto about = ask_about(options.target, options.graph, wire::Message::CHECKPOINTS,
+                               [&](wire::Message::Builder message, std::uint64_t graph) {
+                                 auto request = message.initCheckpointsRequest();
+                                 request.setGraph(graph);
+                                 request.setJob(options.job);
+                               });
+  if (!about) return tl::unexpected<Error>(about.error());
   Json list = Json::array();
   std::vector<Row> rows;
-  for (const auto checkpoint : answer->message().getCheckpoints()) {
+  for (const auto checkpoint : about->answer.message().getCheckpoints()) {
     list.push_back(to_json(checkpoint));
     rows.push_back({to_text(checkpoint.getJob()), std::to_string(checkpoint.getStep()),
                     show_bytes(checkpoint.getBytes()), to_text(checkpoint.getHash()).substr(0, 16),

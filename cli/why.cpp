@@ -26,22 +26,19 @@ Result<int> why(Options options, bool is_json) {
     options.graph.resize(slash);
   }
   if (options.job.empty()) return fail(Code::kInvalid, "which job? paddock why GRAPH JOB");
-  auto connection = Connection::open(options.target);
-  if (!connection) return tl::unexpected<Error>(connection.error());
-  const auto graph = find_graph(*connection, options.graph);
-  if (!graph) return tl::unexpected<Error>(graph.error());
-  const auto answer = connection->ask(wire::Message::REASON, [&](wire::Message::Builder message) {
-    auto request = message.initWhy();
-    request.setGraph(*graph);
-    request.setJob(options.job);
-  });
-  if (!answer) return tl::unexpected<Error>(answer.error());
-  const auto reason = answer->message().getReason();
+  const auto about = ask_about(options.target, options.graph, wire::Message::REASON,
+                               [&](wire::Message::Builder message, std::uint64_t graph) {
+                                 auto request = message.initWhy();
+                                 request.setGraph(graph);
+                                 request.setJob(options.job);
+                               });
+  if (!about) return tl::unexpected<Error>(about.error());
+  const auto reason = about->answer.message().getReason();
   const std::string state = to_text(reason.getState());
   const std::string sentence = to_text(reason.getSentence());
   const std::string start = to_text(reason.getStart());
   if (is_json)
-    print_json({{"graph", *graph},
+    print_json({{"graph", about->graph},
                 {"job", options.job},
                 {"state", state},
                 {"reason", sentence},

@@ -49,6 +49,12 @@ std::string reason_of(const Cluster& cluster, const JobKey& key, const Job& job,
   return scheduler::explain(cluster, key, at);
 }
 
+// nullptr: none has come.
+const std::string* progress_of(const Progress& progress, const JobKey& key) {
+  const auto last = progress.find(key);
+  return last == progress.end() ? nullptr : &last->second;
+}
+
 std::uint64_t bytes_of(const Attempt& attempt) {
   std::uint64_t bytes = 500 + attempt.reason.size();
   for (const Rank& rank : attempt.ranks) bytes += rank.node.value.size() + 24;
@@ -63,8 +69,9 @@ std::size_t first_shown(const Job& job) {
   return job.attempts.empty() ? 0 : std::min(first, job.attempts.size() - 1);
 }
 
-std::uint64_t bytes_of(const Job& job) {
+std::uint64_t bytes_of(const Job& job, const std::string* progress) {
   std::uint64_t bytes = 500 + job.request.name.value.size() + job.reason.size();
+  if (progress != nullptr) bytes += progress->size();
   for (std::size_t i = first_shown(job); i < job.attempts.size(); ++i) bytes += bytes_of(job.attempts[i]);
   if (!job.attempts.empty()) bytes += bytes_of(job.attempts.back());
   for (const auto& [name, artifact] : job.artifacts)
@@ -81,7 +88,7 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
   to.setCached(job.is_cached);
   to.setStartedUnixMs(job.started.unix_ms);
   to.setEndedUnixMs(job.ended.unix_ms);
-  if (const auto last = progress.find(key); last != progress.end()) to.setProgress(last->second);
+  if (const std::string* const last = progress_of(progress, key)) to.setProgress(*last);
   if (!job.attempts.empty()) {
     const Attempt& newest = job.attempts.back();
     to.setAttempt(newest.number);
@@ -113,7 +120,7 @@ Selected whole(const Graph& graph) {
   return selected;
 }
 
-Selected select(const Graph& graph, const JobsPage& page) {
+Selected select(const Graph& graph, const JobsPage& page, const Progress& progress) {
   const std::uint32_t limit = page.limit == 0 ? kJobsPerPageMax : std::min(page.limit, kJobsPerPageMax);
   Selected selected;
   if (!page.job.empty()) {
@@ -126,7 +133,8 @@ Selected select(const Graph& graph, const JobsPage& page) {
   const std::string* last = nullptr;
   for (auto job = graph.jobs.upper_bound(JobName{page.after}); job != graph.jobs.end(); ++job) {
     const bool is_wanted = page.state.empty() || scheduler::name_of(job->second.state) == page.state;
-    const std::uint64_t more = is_wanted ? bytes_of(job->second) : 0;
+    const std::uint64_t more =
+        is_wanted ? bytes_of(job->second, progress_of(progress, {graph.id, job->first})) : 0;
     const bool is_full =
         selected.jobs.size() >= limit || (!selected.jobs.empty() && bytes + more > kPageBytesMax);
     if (scanned >= kJobsScannedMax || (is_wanted && is_full)) {
@@ -202,7 +210,7 @@ void write_status(wire::Status::Builder status, const Cluster& cluster, GraphId 
     counts[index].setState(text(scheduler::name_of(static_cast<scheduler::JobState>(state))));
     counts[index++].setJobs(graph->in_state[state]);
   }
-  const Selected selected = select(*graph, page);
+  const Selected selected = select(*graph, page, progress);
   to.setNext(selected.next);
   auto jobs = to.initJobs(static_cast<unsigned>(selected.jobs.size()));
   for (unsigned i = 0; i < jobs.size(); ++i) {

@@ -19,7 +19,7 @@ inline std::string to_text(capnp::Text::Reader text) {
 
 // The run's name in the checkpoint index: "3/pretrain"
 std::string run_name(const JobKey& job);
-// How the names of all runs of the graph begin.
+// With what the names of all runs of the graph begin, and no others.
 std::string runs_of(GraphId graph);
 
 // "3/pretrain#2"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/limits.h"
@@ -96,8 +97,11 @@ std::vector<GraphId> graphs_to_archive(const Cluster& cluster, WallTime now, Mil
 
 Batch Archive::rows_of(const Cluster& cluster, const std::vector<GraphId>& graphs) {
   Batch rows;
+  const std::set<GraphId> wanted(graphs.begin(), graphs.end());
   std::map<GraphId, std::string> tokens;
-  for (const auto& [token, id] : cluster.tokens) tokens[id] = token;
+  for (const auto& [token, id] : cluster.tokens) {
+    if (wanted.contains(id)) tokens[id] = token;
+  }
   for (const GraphId id : graphs) {
     const Graph& graph = cluster.graphs.at(id);
     for (const Batch& chunk : chunks_of(Column::kArchive, whole_key(id), to_bytes(graph))) rows.append(chunk);
@@ -160,47 +164,95 @@ Result<std::vector<Archive::Ended>> Archive::oldest(std::size_t count) const {
   return graphs;
 }
 
-Result<void> Archive::list_by_end() {
-  std::map<GraphId, std::uint64_t> listed;
+Result<bool> Archive::list_by_end(std::size_t rows) {
+  using Step = Listing::Step;
+  switch (listing_.step) {
+    case Step::kCount:
+      TRY(list_rows("ended/", rows, Step::kLook,
+                    [this](std::string_view key, std::string_view row) { return count_listed(key, row); }),
+          "listing the archive by age");
+      break;
+    case Step::kLook:
+      TRY(list_rows("summary/", rows, Step::kTokens,
+                    [this](std::string_view, std::string_view row) { return look_for_unlisted(row); }),
+          "listing the archive by age");
+      if (listing_.tokenless.empty() && listing_.step == Step::kTokens) listing_.step = Step::kDone;
+      break;
+    case Step::kTokens:
+      TRY(list_rows("token/", rows, Step::kDone,
+                    [this](std::string_view key, std::string_view row) { return give_token(key, row); }),
+          "listing the archive by age");
+      break;
+    case Step::kDone:
+      break;
+  }
+  return listing_.step == Step::kDone;
+}
+
+Result<void> Archive::list_rows(
+    std::string_view kind, std::size_t rows, Listing::Step next,
+    const std::function<Result<void>(std::string_view, std::string_view)>& visit) {
   Result<void> outcome;
-  const auto count = [&](std::string_view key, std::string_view row) {
-    const auto graph = to_ended(key, row);
-    if (graph) listed[graph->id] = graph->jobs;
-    if (!graph) outcome = tl::unexpected(graph.error());
+  std::size_t seen = 0;
+  const auto take = [&](std::string_view key, std::string_view row) {
+    if (seen++ == rows) return false;
+    outcome = visit(key, row);
+    if (outcome) listing_.from = std::string(key) + '\0';
     return outcome.has_value();
   };
-  TRY(database_->scan(Column::kArchive, "ended/", count), "listing the archive by age");
-  TRY(outcome, "listing the archive by age");
-  std::map<GraphId, std::string> tokens;
-  const auto take_token = [&](std::string_view key, std::string_view row) {
-    if (const auto id = storage::number_of(row))
-      tokens[GraphId{*id}] = key.substr(std::string_view("token/").size());
-    return true;
-  };
-  TRY(database_->scan(Column::kArchive, "token/", take_token), "listing the archive by age");
-  std::vector<GraphId> missing;
-  const auto look = [&](std::string_view, std::string_view row) {
-    const auto graph = to_graph(row);
-    if (graph && !listed.contains(graph->id)) missing.push_back(graph->id);
-    return true;
-  };
-  TRY(database_->scan(Column::kArchive, "summary/", look), "listing the archive by age");
-  for (const GraphId id : missing) {
-    Cluster past;
-    TRY(find(id, past), "listing the archive by age");
-    const Graph& graph = past.graphs[id];
-    Batch row;
-    row.put(Column::kArchive, ended_key(graph), ended_row(graph.jobs.size(), tokens[id]));
-    TRY(database_->write(row, storage::Sync::kLater), "listing the archive by age");
-    listed[id] = graph.jobs.size();
+  TRY(database_->scan(Column::kArchive, kind, take, listing_.from), "reading the archive");
+  TRY(outcome, "reading the archive");
+  if (seen <= rows) {
+    listing_.step = next;
+    listing_.from.clear();
   }
-  jobs_ = 0;
-  for (const auto& [id, jobs] : listed) jobs_ += jobs;
   return {};
 }
 
+Result<void> Archive::count_listed(std::string_view key, std::string_view row) {
+  TRY_ASSIGN(const Ended graph, to_ended(key, row), "counting its jobs");
+  jobs_ += graph.jobs;
+  return {};
+}
+
+Result<void> Archive::look_for_unlisted(std::string_view row) {
+  const auto summary = to_graph(row);
+  if (!summary) return {};  // newest() says so
+  TRY_ASSIGN(const auto listed, database_->get(Column::kArchive, ended_key(*summary)), "looking for its row");
+  if (listed) return {};
+  Cluster past;
+  TRY(find(summary->id, past), "listing what an older version archived");
+  const Graph& graph = past.graphs[summary->id];
+  Batch rows;
+  rows.put(Column::kArchive, ended_key(*summary), ended_row(graph.jobs.size(), ""));
+  TRY(database_->write(rows, storage::Sync::kLater), "listing what an older version archived");
+  jobs_ += graph.jobs.size();
+  listing_.tokenless[summary->id] = Ended{summary->id, summary->ended, graph.jobs.size(), ""};
+  return {};
+}
+
+Result<void> Archive::give_token(std::string_view key, std::string_view row) {
+  const auto id = storage::number_of(row);
+  const auto found = id ? listing_.tokenless.find(GraphId{*id}) : listing_.tokenless.end();
+  if (found == listing_.tokenless.end()) return {};
+  Graph named;
+  named.id = found->second.id;
+  named.ended = found->second.ended;
+  const std::string token(key.substr(std::string_view("token/").size()));
+  Batch rows;
+  rows.put(Column::kArchive, ended_key(named), ended_row(found->second.jobs, token));
+  TRY(database_->write(rows, storage::Sync::kLater), "listing what an older version archived");
+  listing_.tokenless.erase(found);
+  return {};
+}
+
+// What is added while the rows are still being counted is counted with them, unless their turn is over.
 void Archive::note_added(const Cluster& cluster, const std::vector<GraphId>& graphs) {
-  for (const GraphId id : graphs) jobs_ += cluster.graphs.at(id).jobs.size();
+  for (const GraphId id : graphs) {
+    const Graph& graph = cluster.graphs.at(id);
+    const bool is_still_to_come = listing_.step == Listing::Step::kCount && ended_key(graph) >= listing_.from;
+    if (!is_still_to_come) jobs_ += graph.jobs.size();
+  }
 }
 
 Result<void> Archive::remove(const Ended& graph) {
@@ -219,14 +271,15 @@ Result<void> Archive::remove(const Ended& graph) {
   return {};
 }
 
-Result<std::vector<GraphId>> Archive::gone(std::size_t count) const {
+Result<std::vector<GraphId>> Archive::gone(std::size_t count, GraphId after) const {
   std::vector<GraphId> graphs;
   const auto take = [&](std::string_view key, std::string_view) {
     const auto id = storage::number_of(key.substr(std::string_view("gone/").size()));
     if (id) graphs.push_back(GraphId{*id});
     return graphs.size() < count;
   };
-  TRY(database_->scan(Column::kArchive, "gone/", take), "looking for removed graphs");
+  TRY(database_->scan(Column::kArchive, "gone/", take, gone_key(GraphId{after.value + 1})),
+      "looking for removed graphs");
   return graphs;
 }
 

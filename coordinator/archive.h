@@ -3,8 +3,11 @@
 // coordinator's own.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -38,12 +41,14 @@ class Archive {
   };
   // So many at most, the one that ended first first.
   Result<std::vector<Ended>> oldest(std::size_t count) const;
-  // Counts the jobs of all, and lists by their end those that an older version archived. Once, before the two below.
-  Result<void> list_by_end();
+  // Counts the jobs of all, and lists by their end those that an older version archived: goes on with it for so many rows.
+  // True: it is done, which jobs() and remove() need.
+  Result<bool> list_by_end(std::size_t rows);
   std::uint64_t jobs() const { return jobs_; }
   // For good, and what is known of its checkpoints. Its number is given by gone() until forget_gone().
   Result<void> remove(const Ended& graph);
-  Result<std::vector<GraphId>> gone(std::size_t count) const;
+  // So many at most, those with numbers above `after`.
+  Result<std::vector<GraphId>> gone(std::size_t count, GraphId after = {}) const;
   Result<void> forget_gone(GraphId graph);
   // rows_of(…) have been written.
   void note_added(const scheduler::Cluster& cluster, const std::vector<GraphId>& graphs);
@@ -56,8 +61,22 @@ class Archive {
   Result<std::optional<scheduler::Graph>> with_token(const std::string& token) const;
 
  private:
+  // Where list_by_end() is: it counts what is listed, looks for graphs that are not, and gives those their tokens.
+  struct Listing {
+    enum class Step { kCount, kLook, kTokens, kDone } step = Step::kCount;
+    std::string from;                      // the first key that was not seen in this step
+    std::map<GraphId, Ended> tokenless{};  // those that were not listed
+  };
+  // Calls `visit(key, row)` for so many rows of the step's kind, from where the last call ended; then the next step begins.
+  Result<void> list_rows(std::string_view kind, std::size_t rows, Listing::Step next,
+                         const std::function<Result<void>(std::string_view, std::string_view)>& visit);
+  Result<void> count_listed(std::string_view key, std::string_view row);
+  Result<void> look_for_unlisted(std::string_view row);
+  Result<void> give_token(std::string_view key, std::string_view row);
+
   storage::Tables* database_;
-  std::uint64_t jobs_ = 0;
+  std::uint64_t jobs_ = 0;  // of the graphs that were counted
+  Listing listing_;
 };
 
 }  // namespace paddock::coordinator

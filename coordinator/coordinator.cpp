@@ -23,6 +23,8 @@ constexpr Millis kIdleMax = std::chrono::seconds(10);
 constexpr Millis kBetweenRemovals{20};
 // How many events pass between two looks at which graphs are to be archived.
 constexpr std::uint64_t kEventsPerLook = 1'000;
+// Jobs of a large graph that are prepared in a turn: there is room for what others say.
+constexpr std::size_t kPreparedPerTurnMax = limits::kEventsPerTurnMax / 2;
 // To read, check and journal a graph of so many takes several times the memory that it needs afterwards.
 constexpr std::size_t kJobsOfLargeGraph = 10'000;
 
@@ -94,7 +96,7 @@ Result<void> Coordinator::replay() {
 }
 
 Millis Coordinator::time_to_wait() const {
-  if (!next_.empty()) return Millis(0);
+  if (!next_.empty() || !unprepared_.empty()) return Millis(0);
   Millis wait = kIdleMax;
   if (const auto deadline = scheduler::next_deadline(cluster_)) wait = std::min(wait, *deadline - now());
   if (const auto turn = scheduler::next_reservation_turn(cluster_))
@@ -151,6 +153,8 @@ Result<void> Coordinator::take_turn() {
   const std::size_t count = std::min(next_.size(), limits::kEventsPerTurnMax);
   turn.events.assign(std::make_move_iterator(next_.begin()), std::make_move_iterator(next_.begin() + count));
   next_.erase(next_.begin(), next_.begin() + count);
+  for (; !unprepared_.empty() && turn.events.size() < kPreparedPerTurnMax; unprepared_.pop_front())
+    turn.events.push_back(prepare_job(cluster_, unprepared_.front(), options_.store));
   around_.space.look();
   for (What& what : scheduler::due(cluster_, heard_until_)) turn.events.push_back(std::move(what));
   for (scheduler::ReservationTurned& turned : scheduler::due_reservations(cluster_, around_.clock.wall()))
@@ -184,12 +188,11 @@ Result<void> Coordinator::carry_through(Turn turn) {
     for (std::size_t i = before; i < effects.size(); ++i) {
       const auto* ready = std::get_if<scheduler::PrepareJob>(&effects[i]);
       if (ready == nullptr) continue;
-      What prepared = prepare_job(cluster_, ready->job, options_.store);
       if (events.size() < limits::kEventsPerTurnMax) {
-        events.push_back(Event{at, std::move(prepared)});
+        events.push_back(Event{at, prepare_job(cluster_, ready->job, options_.store)});
         last = events.size() - 1;
       } else {
-        next_.push_back(std::move(prepared));
+        unprepared_.push_back(ready->job);  // of a large graph: who submitted it need not wait for that
       }
     }
   }

@@ -98,6 +98,7 @@ class Coordinator {
   Instant look_at_;
   bool gives_memory_back_ = false;    // to the machine, after this turn
   std::deque<scheduler::What> next_;  // for the next turn: what the effects of the last one brought about
+  std::deque<JobKey> unprepared_;     // to be prepared in the turns to come
   // The clock goes on from where the journal ends, so that instants in it keep their meaning.
   Instant clock_origin_;
   Instant started_;  // by around_.clock

@@ -1,7 +1,9 @@
 #include "coordinator/event_json.h"
 
 #include <array>
+#include <concepts>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -76,12 +78,9 @@ void read_labels(Fields& fields, const char* key, Labels& labels) {
 
 void read_edges(Fields& fields, std::map<JobName, On>& edges) {
   fields.read_map_if_there("on", [&](const std::string& need, const std::string& text) {
-    for (const On on : {On::kSuccess, On::kFailure, On::kAlways}) {
-      if (name_of(on) != text) continue;
-      edges[JobName{need}] = on;
-      return;
-    }
-    fields.complain("an edge is '" + text + "', which is not known; a newer version wrote it");
+    const auto on = named(text, std::array{On::kSuccess, On::kFailure, On::kAlways});
+    if (on) edges[JobName{need}] = *on;
+    if (!on) fields.complain("an edge is '" + text + "', which is not known; a newer version wrote it");
   });
 }
 
@@ -115,8 +114,11 @@ void read_job(Fields& fields, JobRequest& job) {
   job.retry = std::move(retry);
 }
 
-// One pair of functions an event: its fields written and read. The type's name stands in name_of_type()
-// below.
+// An event with nothing but fields that are always there: list() gives each with its key, to be written or to be read. The others
+// have a pair of functions each. The type's name stands in kTypes below.
+template <typename E, typename Event>
+concept Is = std::same_as<std::remove_const_t<E>, Event>;
+
 void write(JsonText& record, const GraphSubmitted& event) {
   record.field("name", event.name)
       .field("tenant", event.tenant)
@@ -147,12 +149,9 @@ void read(Fields& fields, GraphSubmitted& event) {
   });
 }
 
-void write(JsonText& record, const GraphCancelled& event) {
-  record.field("graph", event.graph).field("reason", event.reason);
-}
-void read(Fields& fields, GraphCancelled& event) {
-  fields.read("graph", event.graph);
-  fields.read("reason", event.reason);
+void list(auto field, Is<GraphCancelled> auto& event) {
+  field("graph", event.graph);
+  field("reason", event.reason);
 }
 
 void write(JsonText& record, const JobPrepared& event) {
@@ -183,13 +182,10 @@ void read(Fields& fields, JobPrepared& event) {
   fields.read_object("artifacts", [&](Fields& artifacts) { event.artifacts = read_artifacts(artifacts); });
 }
 
-void write(JsonText& record, const JobRefused& event) {
-  record.field("graph", event.job.graph).field("job", event.job.job).field("reason", event.reason);
-}
-void read(Fields& fields, JobRefused& event) {
-  fields.read("graph", event.job.graph);
-  fields.read("job", event.job.job);
-  fields.read("reason", event.reason);
+void list(auto field, Is<JobRefused> auto& event) {
+  field("graph", event.job.graph);
+  field("job", event.job.job);
+  field("reason", event.reason);
 }
 
 void write(JsonText& record, const NodeJoined& event) {
@@ -223,117 +219,69 @@ void read(Fields& fields, NodeJoined& event) {
 }
 
 // Not journaled, but a record of it can be written for traces.
-void write(JsonText& record, const NodeSeen& event) {
-  record.field("node", event.node)
-      .field("incarnation", event.incarnation)
-      .field("lease_until", event.lease_until);
-}
-void read(Fields& fields, NodeSeen& event) {
-  fields.read("node", event.node);
-  fields.read("incarnation", event.incarnation);
-  fields.read("lease_until", event.lease_until);
+void list(auto field, Is<NodeSeen> auto& event) {
+  field("node", event.node);
+  field("incarnation", event.incarnation);
+  field("lease_until", event.lease_until);
 }
 
-void write(JsonText& record, const NodeLeft& event) {
-  record.field("node", event.node).field("incarnation", event.incarnation);
-}
-void read(Fields& fields, NodeLeft& event) {
-  fields.read("node", event.node);
-  fields.read("incarnation", event.incarnation);
+void list(auto field, Is<NodeLeft> auto& event) {
+  field("node", event.node);
+  field("incarnation", event.incarnation);
 }
 
-void write(JsonText& record, const NodeLost& event) {
-  record.field("node", event.node).field("incarnation", event.incarnation);
-}
-void read(Fields& fields, NodeLost& event) {
-  fields.read("node", event.node);
-  fields.read("incarnation", event.incarnation);
+void list(auto field, Is<NodeLost> auto& event) {
+  field("node", event.node);
+  field("incarnation", event.incarnation);
 }
 
-void write(JsonText& record, const GpuFaulted& event) {
-  record.field("node", event.node)
-      .field("incarnation", event.incarnation)
-      .field("uuid", event.uuid)
-      .field("reason", event.reason);
-}
-void read(Fields& fields, GpuFaulted& event) {
-  fields.read("node", event.node);
-  fields.read("incarnation", event.incarnation);
-  fields.read("uuid", event.uuid);
-  fields.read("reason", event.reason);
+void list(auto field, Is<GpuFaulted> auto& event) {
+  field("node", event.node);
+  field("incarnation", event.incarnation);
+  field("uuid", event.uuid);
+  field("reason", event.reason);
 }
 
-void write(JsonText& record, const BackoffEnded& event) {
-  record.field("graph", event.job.graph).field("job", event.job.job);
-}
-void read(Fields& fields, BackoffEnded& event) {
-  fields.read("graph", event.job.graph);
-  fields.read("job", event.job.job);
+void list(auto field, Is<BackoffEnded> auto& event) {
+  field("graph", event.job.graph);
+  field("job", event.job.job);
 }
 
-void write(JsonText& record, const RankStarted& event) {
-  record.field("fence", event.fence).field("rank", event.rank).field("pid", event.pid);
-}
-void read(Fields& fields, RankStarted& event) {
-  fields.read("fence", event.fence);
-  fields.read("rank", event.rank);
-  fields.read("pid", event.pid);
+void list(auto field, Is<RankStarted> auto& event) {
+  field("fence", event.fence);
+  field("rank", event.rank);
+  field("pid", event.pid);
 }
 
-void write(JsonText& record, const RankEnded& event) {
-  record.field("fence", event.fence)
-      .field("rank", event.rank)
-      .field("exit_code", event.exit_code)
-      .field("signal", event.signal)
-      .field("reason", event.reason)
-      .field("out_of_memory", event.is_out_of_memory)
-      .field("node_fault", event.is_node_fault);
-}
-void read(Fields& fields, RankEnded& event) {
-  fields.read("fence", event.fence);
-  fields.read("rank", event.rank);
-  fields.read("exit_code", event.exit_code);
-  fields.read("signal", event.signal);
-  fields.read("reason", event.reason);
-  fields.read("out_of_memory", event.is_out_of_memory);
-  fields.read("node_fault", event.is_node_fault);
+void list(auto field, Is<RankEnded> auto& event) {
+  field("fence", event.fence);
+  field("rank", event.rank);
+  field("exit_code", event.exit_code);
+  field("signal", event.signal);
+  field("reason", event.reason);
+  field("out_of_memory", event.is_out_of_memory);
+  field("node_fault", event.is_node_fault);
 }
 
-void write(JsonText& record, const FailureReported& event) {
-  record.field("fence", event.fence).field("rank", event.rank).field("message", event.message);
-}
-void read(Fields& fields, FailureReported& event) {
-  fields.read("fence", event.fence);
-  fields.read("rank", event.rank);
-  fields.read("message", event.message);
+void list(auto field, Is<FailureReported> auto& event) {
+  field("fence", event.fence);
+  field("rank", event.rank);
+  field("message", event.message);
 }
 
-void write(JsonText& record, const ArtifactRecorded& event) {
-  record.field("fence", event.fence)
-      .field("name", event.name)
-      .field("path", event.artifact.path)
-      .field("hash", event.artifact.hash);
-}
-void read(Fields& fields, ArtifactRecorded& event) {
-  fields.read("fence", event.fence);
-  fields.read("name", event.name);
-  fields.read("path", event.artifact.path);
-  fields.read("hash", event.artifact.hash);
+void list(auto field, Is<ArtifactRecorded> auto& event) {
+  field("fence", event.fence);
+  field("name", event.name);
+  field("path", event.artifact.path);
+  field("hash", event.artifact.hash);
 }
 
-void write(JsonText& record, const CheckpointRecorded& event) {
-  record.field("fence", event.fence)
-      .field("step", event.step)
-      .field("path", event.path)
-      .field("hash", event.hash)
-      .field("bytes", event.bytes);
-}
-void read(Fields& fields, CheckpointRecorded& event) {
-  fields.read("fence", event.fence);
-  fields.read("step", event.step);
-  fields.read("path", event.path);
-  fields.read("hash", event.hash);
-  fields.read("bytes", event.bytes);
+void list(auto field, Is<CheckpointRecorded> auto& event) {
+  field("fence", event.fence);
+  field("step", event.step);
+  field("path", event.path);
+  field("hash", event.hash);
+  field("bytes", event.bytes);
 }
 
 void write(JsonText& record, const CoordinatorStarted& event) {
@@ -345,65 +293,40 @@ void read(Fields& fields, CoordinatorStarted& event) {
   fields.read_if_there("rules", event.rules);
 }
 
-void write(JsonText& record, const JobSkipped& event) {
-  record.field("graph", event.job.graph).field("job", event.job.job).field("reason", event.reason);
-}
-void read(Fields& fields, JobSkipped& event) {
-  fields.read("graph", event.job.graph);
-  fields.read("job", event.job.job);
-  fields.read("reason", event.reason);
+void list(auto field, Is<JobSkipped> auto& event) {
+  field("graph", event.job.graph);
+  field("job", event.job.job);
+  field("reason", event.reason);
 }
 
-void write(JsonText& record, const TimeLimitReached& event) {
-  record.field("fence", event.fence);
-}
-void read(Fields& fields, TimeLimitReached& event) {
-  fields.read("fence", event.fence);
+void list(auto field, Is<TimeLimitReached> auto& event) {
+  field("fence", event.fence);
 }
 
-void write(JsonText& record, const GraphsArchived& event) {
-  record.field("graphs", event.graphs);
-}
-void read(Fields& fields, GraphsArchived& event) {
-  fields.read("graphs", event.graphs);
+void list(auto field, Is<GraphsArchived> auto& event) {
+  field("graphs", event.graphs);
 }
 
-void write(JsonText& record, const NodeDrained& event) {
-  record.field("node", event.node).field("reason", event.reason).field("ends_at", event.ends_at);
-}
-void read(Fields& fields, NodeDrained& event) {
-  fields.read("node", event.node);
-  fields.read("reason", event.reason);
-  fields.read("ends_at", event.ends_at);
+void list(auto field, Is<NodeDrained> auto& event) {
+  field("node", event.node);
+  field("reason", event.reason);
+  field("ends_at", event.ends_at);
 }
 
-void write(JsonText& record, const NodeResumed& event) {
-  record.field("node", event.node);
-}
-void read(Fields& fields, NodeResumed& event) {
-  fields.read("node", event.node);
+void list(auto field, Is<NodeResumed> auto& event) {
+  field("node", event.node);
 }
 
-void write(JsonText& record, const CordonEnded& event) {
-  record.field("node", event.node);
-}
-void read(Fields& fields, CordonEnded& event) {
-  fields.read("node", event.node);
+void list(auto field, Is<CordonEnded> auto& event) {
+  field("node", event.node);
 }
 
-void write(JsonText& record, const TenantSet& event) {
-  record.field("tenant", event.tenant)
-      .field("weight_permille", event.weight_permille)
-      .field("cpus", event.quota.cpus)
-      .field("gpus", event.quota.gpus)
-      .field("memory_bytes", event.quota.memory_bytes);
-}
-void read(Fields& fields, TenantSet& event) {
-  fields.read("tenant", event.tenant);
-  fields.read("weight_permille", event.weight_permille);
-  fields.read("cpus", event.quota.cpus);
-  fields.read("gpus", event.quota.gpus);
-  fields.read("memory_bytes", event.quota.memory_bytes);
+void list(auto field, Is<TenantSet> auto& event) {
+  field("tenant", event.tenant);
+  field("weight_permille", event.weight_permille);
+  field("cpus", event.quota.cpus);
+  field("gpus", event.quota.gpus);
+  field("memory_bytes", event.quota.memory_bytes);
 }
 
 void write(JsonText& record, const ScheduleSet& event) {
@@ -417,6 +340,20 @@ void read(Fields& fields, ScheduleSet& event) {
 
 void write(JsonText&, const RestDue&) {}
 void read(Fields&, RestDue&) {}
+
+template <typename E>
+concept IsListed = requires(E& event) {
+  list([](const char*, auto&) {}, event);
+};
+
+template <IsListed E>
+void write(JsonText& record, const E& event) {
+  list([&](const char* key, const auto& value) { record.field(key, value); }, event);
+}
+template <IsListed E>
+void read(Fields& fields, E& event) {
+  list([&](const char* key, auto& value) { fields.read(key, value); }, event);
+}
 
 // By index in scheduler::What.
 constexpr std::array kTypes{"graph_submitted",   "graph_cancelled",     "job_prepared",

@@ -2,12 +2,16 @@
 // of throwing. Threads: one owner.
 #pragma once
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,6 +19,15 @@
 #include "base/time.h"
 
 namespace paddock::coordinator {
+
+// The one of `all` that is called so.
+template <typename Enum, std::size_t N>
+std::optional<Enum> named(std::string_view name, const std::array<Enum, N>& all) {
+  for (const Enum each : all) {
+    if (name_of(each) == name) return each;
+  }
+  return std::nullopt;
+}
 
 class Fields {
  public:
@@ -30,6 +43,18 @@ class Fields {
     if (!json_.is_object() || found == json_.end())
       return complain(std::string("field ") + key + " is missing");
     if (!take(*found, to)) complain(std::string("field ") + key + " has the wrong type");
+  }
+
+  // One of `all`, by its name.
+  template <typename Enum, std::size_t N>
+  void read_name(const char* key, Enum& to, const std::array<Enum, N>& all) {
+    std::string text;
+    read(key, text);
+    if (const auto known = named(text, all))
+      to = *known;
+    else
+      complain(std::string("field ") + key + " is '" + text +
+               "', which is not known; a newer version wrote it");
   }
 
   // As read(), but a record without the field, which an older version wrote, leaves `to` as it is.

@@ -6,21 +6,24 @@
 namespace paddock::coordinator {
 namespace {
 
-bool is_plain(char letter) {
-  return letter >= 0x20 && letter < 0x7F && letter != '"' && letter != '\\';
+bool is_ascii_text(char letter) {
+  return letter >= 0x20 && letter < 0x7F;
 }
 
 }  // namespace
 
 void JsonText::put(std::string_view text) {
-  if (std::ranges::all_of(text, is_plain)) {
-    text_ += '"';
-    text_ += text;
-    text_ += '"';
+  if (!std::ranges::all_of(text, is_ascii_text)) {
+    // Texts from the wire are UTF-8; anything else is replaced, never thrown at.
+    text_ += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return;
   }
-  // Texts from the wire are UTF-8; anything else is replaced, never thrown at.
-  text_ += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  text_ += '"';
+  for (const char letter : text) {
+    if (letter == '"' || letter == '\\') text_ += '\\';
+    text_ += letter;
+  }
+  text_ += '"';
 }
 
 }  // namespace paddock::coordinator

@@ -35,6 +35,12 @@ constexpr std::array kTable{
     Row{Message::RESERVATIONS_REQUEST, kAll, kAll, kNone, kAll},
     Row{Message::NODES_REQUEST, kAll, kAll, kNone, kAll},
     Row{Message::CHECKPOINTS_REQUEST, kAll, kOwn, kNone, kAll},
+    Row{Message::DRAIN, kAll, kNone, kNone, kNone},
+    Row{Message::RESUME, kAll, kNone, kNone, kNone},
+    Row{Message::TENANTS_REQUEST, kAll, kNone, kNone, kNone},
+    Row{Message::SET_TENANT, kAll, kNone, kNone, kNone},
+    Row{Message::RESERVE, kAll, kNone, kNone, kNone},
+    Row{Message::UNRESERVE, kAll, kNone, kNone, kNone},
     Row{Message::JOIN, kNone, kNone, kOwn, kNone},
     Row{Message::HEARTBEAT, kNone, kNone, kOwn, kNone},
     Row{Message::REPORTS, kNone, kNone, kOwn, kNone},
@@ -59,8 +65,13 @@ Reach reach_of(const Requester& requester, Message::Which kind) {
       break;
   }
   // A viewer of one tenant sees that one; machines are everybody's.
-  const bool is_narrowed = !requester.grant.tenant.empty() && kind != Message::NODES_REQUEST;
+  const bool is_of_machines = kind == Message::NODES_REQUEST || kind == Message::RESERVATIONS_REQUEST;
+  const bool is_narrowed = !requester.grant.tenant.empty() && !is_of_machines;
   return is_narrowed ? std::min(row->viewers, kOwn) : row->viewers;
+}
+
+bool is_stated(Message::Which kind) {
+  return std::ranges::find(kTable, kind, &Row::kind) != kTable.end();
 }
 
 bool reaches(const Requester& requester, Reach reach, const std::string& tenant) {

@@ -29,6 +29,8 @@ class Admission {
 };
 
 Reach reach_of(const Requester& requester, wire::Message::Which kind);
+// Whether the table says something about it; else it is for operators alone.
+bool is_stated(wire::Message::Which kind);
 // Whether what belongs to `tenant` is within reach.
 bool reaches(const Requester& requester, Reach reach, const std::string& tenant);
 

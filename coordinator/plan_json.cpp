@@ -7,24 +7,6 @@ namespace paddock::coordinator {
 
 using namespace scheduler;
 
-namespace {
-
-// One of `all`, by its name.
-template <typename Enum, std::size_t N>
-void read_name(Fields& fields, const char* key, Enum& to, const std::array<Enum, N>& all) {
-  std::string text;
-  fields.read(key, text);
-  for (const Enum each : all) {
-    if (name_of(each) != text) continue;
-    to = each;
-    return;
-  }
-  fields.complain(std::string("field ") + key + " is '" + text +
-                  "', which is not known; a newer version wrote it");
-}
-
-}  // namespace
-
 void write_rule(JsonText& record, const ScheduleRule& rule) {
   record.field("cron", rule.cron)
       .field("tz", rule.zone)
@@ -35,8 +17,8 @@ void write_rule(JsonText& record, const ScheduleRule& rule) {
 void read_rule(Fields& fields, ScheduleRule& rule) {
   fields.read("cron", rule.cron);
   fields.read("tz", rule.zone);
-  read_name(fields, "missed", rule.missed, std::array{Missed::kSkip, Missed::kLatest, Missed::kAll});
-  read_name(fields, "overlap", rule.overlap, std::array{Overlap::kSkip, Overlap::kQueue, Overlap::kReplace});
+  fields.read_name("missed", rule.missed, std::array{Missed::kSkip, Missed::kLatest, Missed::kAll});
+  fields.read_name("overlap", rule.overlap, std::array{Overlap::kSkip, Overlap::kQueue, Overlap::kReplace});
   fields.read("deadline_ms", rule.deadline);
 }
 
@@ -62,7 +44,7 @@ void write(JsonText& record, const ScheduleSteered& event) {
 }
 void read(Fields& fields, ScheduleSteered& event) {
   fields.read("schedule", event.schedule);
-  read_name(fields, "what", event.what, std::array{Steer::kPause, Steer::kResume, Steer::kRemove});
+  fields.read_name("what", event.what, std::array{Steer::kPause, Steer::kResume, Steer::kRemove});
 }
 
 void write(JsonText& record, const ScheduleRunAsked& event) {

@@ -5,6 +5,12 @@
 
 namespace paddock::coordinator {
 
+namespace {
+
+constexpr std::size_t kRowsListedAtOnce = 4'096;  // some milliseconds
+
+}  // namespace
+
 bool Retention::is_due(const Archive::Ended& graph, WallTime now) const {
   const bool is_old = options_.keep_archive > Millis(0) &&
                       (now.unix_ms - graph.ended.unix_ms > options_.keep_archive.count() ||
@@ -15,8 +21,10 @@ bool Retention::is_due(const Archive::Ended& graph, WallTime now) const {
 Result<bool> Retention::look(WallTime now) {
   TRY_ASSIGN(bool has_more, remove_logs(), "removing the output of old graphs");
   if (options_.keep_archive == Millis(0) && options_.archive_jobs_max == 0) return has_more;
-  if (!is_listed_) TRY(archive_.list_by_end(), "listing the archive by age");
-  is_listed_ = true;
+  if (!is_listed_) {
+    TRY_ASSIGN(is_listed_, archive_.list_by_end(kRowsListedAtOnce), "listing the archive by age");
+    if (!is_listed_) return true;
+  }
   TRY_ASSIGN(const auto oldest, archive_.oldest(limits::kGraphsRemovedAtOnceMax), "looking for old graphs");
   std::size_t removed = 0;
   for (const Archive::Ended& graph : oldest) {
@@ -29,21 +37,35 @@ Result<bool> Retention::look(WallTime now) {
   return has_more || removed > 0;
 }
 
-// Of the graphs that are gone already.
+// Of the graphs that are gone already, one after the other; those that are stuck have their next turn with the next round.
 Result<bool> Retention::remove_logs() {
-  TRY_ASSIGN(const auto gone, archive_.gone(limits::kGraphsRemovedAtOnceMax), "looking for removed graphs");
+  TRY_ASSIGN(const auto gone, archive_.gone(limits::kGraphsRemovedAtOnceMax, looked_at_),
+             "looking for removed graphs");
   for (const GraphId graph : gone) {
     const auto is_done = is_planted(PlantedBug::kKeepOutput)
                              ? Result<bool>(true)
                              : logs_.remove_some(graph, limits::kLogsRemovedAtOnceMax);
+    if (is_done && !*is_done) return true;
+    looked_at_ = graph;
     if (!is_done) {
-      log_.warn("logs_not_removed", {{"graph", graph.value}, {"reason", is_done.error().message}});
-      return false;
+      note_stuck(graph, is_done.error());
+      continue;
     }
-    if (!*is_done) return true;
     TRY(archive_.forget_gone(graph), "forgetting a removed graph");
+    stuck_.erase(graph);
   }
-  return gone.size() == limits::kGraphsRemovedAtOnceMax;
+  if (gone.size() == limits::kGraphsRemovedAtOnceMax) return true;
+  looked_at_ = GraphId{};
+  return false;
+}
+
+void Retention::note_stuck(GraphId graph, const Error& error) {
+  if (!stuck_.insert(graph).second) return;
+  log_.error(
+      "logs_not_removed",
+      {{"graph", graph.value},
+       {"reason", "the output of a graph that is kept no longer cannot be removed: " + error.message +
+                      "; remove it by hand, or let the coordinator do it: it tries again now and then"}});
 }
 
 }  // namespace paddock::coordinator

@@ -67,14 +67,6 @@ void start_waiting(Step& step, Schedule& schedule) {
   }
 }
 
-std::string why_not_made_up_for(Missed missed) {
-  if (missed == Missed::kSkip)
-    return "its schedule says `missed: skip`: with `latest` or `all` it would be run later";
-  if (missed == Missed::kLatest)
-    return "its schedule says `missed: latest`: with `all` it would be run besides the newest";
-  return "only the newest " + std::to_string(limits::kMissedRunsMax) + " are made up for: submit it by hand";
-}
-
 std::string going_text(const Schedule& schedule) {
   return "graph " + std::to_string(schedule.going.begin()->value);
 }
@@ -169,18 +161,32 @@ std::string token_of_run(const std::string& schedule, WallTime time) {
   return schedule + "@" + show_utc(time);
 }
 
+namespace {
+
+// As a line of the schedule's history, beside the time.
+std::string why_missed(const Schedule& schedule, bool is_too_late) {
+  const Missed missed = schedule.rule.missed;
+  const std::string rule = is_too_late                 ? "its deadline has passed"
+                           : missed == Missed::kSkip   ? "`missed: skip` makes up for none"
+                           : missed == Missed::kLatest ? "`missed: latest` makes up for the newest only"
+                                                       : "only the newest are made up for";
+  return "no coordinator began it then (none ran, its disk was full, or its clock jumped), and " + rule +
+         "; `paddock schedule run-now " + schedule.name + "` runs it now";
+}
+
+}  // namespace
+
 ScheduleDue settle(const Schedule& schedule, const std::vector<WallTime>& times, WallTime now) {
   ScheduleDue due{schedule.name, now, {}, 0, {}, ""};
   std::vector<WallTime> in_time;
-  const auto pass = [&](WallTime time, const std::string& why) {
+  const auto pass = [&](WallTime time, bool is_too_late) {
     ++due.passed_over;
     due.newest_passed_over = time;
-    due.why = "no coordinator was running " + why;
+    due.why = why_missed(schedule, is_too_late);
   };
   for (const WallTime time : times) {
     if (is_too_late(schedule.rule, time, now))
-      pass(time, "to begin it within its deadline of " + show_duration(schedule.rule.deadline) +
-                     ": with a longer one it would be run later");
+      pass(time, true);
     else
       in_time.push_back(time);
   }
@@ -193,7 +199,7 @@ ScheduleDue settle(const Schedule& schedule, const std::vector<WallTime>& times,
     first = in_time.size() - limits::kMissedRunsMax;
   for (std::size_t i = 0; i < in_time.size(); ++i) {
     if (i < first)
-      pass(in_time[i], "at its time, and " + why_not_made_up_for(schedule.rule.missed));
+      pass(in_time[i], false);
     else
       due.run.push_back(in_time[i]);
   }

@@ -69,7 +69,8 @@ void Repeater::has_been_refused(std::uint64_t request, const Error& error) {
   const Wish& wish = open_.at(request);
   if (error.code == Code::kExhausted) return;
   const bool goes_on = error.message.find("has not ended") != std::string::npos;
-  if (error.code == Code::kConflict && goes_on) return world_.trace.probe("graph asked for again before its end");
+  if (error.code == Code::kConflict && goes_on)
+    return world_.trace.probe("graph asked for again before its end");
   const bool is_gone = error.code == Code::kNotFound && world_.kept.was_removed(wish.graph);
   if (is_gone) world_.trace.probe("graph asked for again after it was removed");
   if (error.code != Code::kConflict && !is_gone)

@@ -76,13 +76,6 @@ Result<void> CheckpointIndex::record(std::string_view run, const CheckpointInfo&
   return database_.write(batch);
 }
 
-Result<void> CheckpointIndex::forget(std::string_view run, const std::vector<std::int64_t>& steps) {
-  require_name(run);
-  Batch batch;
-  for (const std::int64_t step : steps) batch.erase(Column::kCheckpoints, step_key(run, step));
-  return batch.empty() ? Result<void>() : database_.write(batch);
-}
-
 void CheckpointIndex::forget_runs(std::string_view beginning, Batch& batch) {
   require_name(beginning);
   for (const char* kind : {"s", "f"}) {

@@ -1,8 +1,8 @@
 // storage/checkpoint_index.h – which checkpoints a run has, newest first, without asking the shared store.
 // Column "checkpoints" of the coordinator's database; layout in docs/checkpoint-format.md. The index is
 // expendable: the manifests on disk are the truth, and rebuild() makes it anew from them. A run is named by
-// any string of 1 to 1,000 bytes without NUL (the coordinator takes "graph/job"). Threads: record, forget and
-// rebuild from the owner, the others from any.
+// any string of 1 to 1,000 bytes without NUL (the coordinator takes "graph/job"). Threads: record
+// and rebuild from the owner, the others from any.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,7 @@ class CheckpointIndex {
   // Adds `checkpoint` to its run, in place of one of the same step. Durable on return; twice is no error.
   // kFenced: the run has an entry with a newer fence; the reporter is stale. Other errors as Tables::write.
   Result<void> record(std::string_view run, const CheckpointInfo& checkpoint);
-  // Removes steps that were pruned; steps it does not have are no error.
-  Result<void> forget(std::string_view run, const std::vector<std::int64_t>& steps);
-  // To be written with others: nothing is known any more of all runs whose name begins with `beginning`.
+  // To be written with others: nothing is known any more of all runs whose names begin with `beginning`, nor of their fences.
   static void forget_runs(std::string_view beginning, Batch& batch);
 
   // Newest step first.

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct RankUser {
   bool operator==(const RankUser&) const = default;
 };
 
+class UserDirectory;
+
 class TenantUsers {
  public:
   // kInvalid: not TENANT=USER, a tenant twice, a user that this machine does not know, or root.
@@ -29,15 +32,17 @@ class TenantUsers {
   static Result<TenantUsers> parse(const std::vector<std::string>& words);
 
   bool empty() const { return users_.empty(); }
-  // As whom a rank of this tenant runs. Nothing: as the worker itself, since no user is named at all.
+  // As whom a rank of this tenant runs; never waits (user_directory.h). Nothing: as the worker itself, since no user is named
+  // at all.
   // kDenied: users are named, and this tenant has none. kInvalid: its user has vanished from the machine.
   Result<std::optional<RankUser>> user_of(const std::string& tenant) const;
 
  private:
   std::map<std::string, std::string> users_;  // by tenant
+  std::shared_ptr<UserDirectory> directory_;  // nothing: no user is named
 };
 
-// kInvalid: this machine knows no such user.
+// Asks the machine, which may take as long as it likes. kInvalid: it knows no such user. kUnavailable: it cannot say.
 Result<RankUser> find_user(const std::string& name);
 
 }  // namespace paddock::worker

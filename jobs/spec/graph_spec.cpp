@@ -252,6 +252,7 @@ Result<GraphSpec> graph_from_json(const Json& json) {
 }
 
 std::vector<std::string> find_cycle(const std::vector<JobSpec>& jobs) {
+  if (std::ranges::all_of(jobs, &std::vector<std::string>::empty, &JobSpec::needs)) return {};
   std::map<std::string_view, std::size_t> index;
   for (std::size_t i = 0; i < jobs.size(); ++i) index.emplace(jobs[i].name, i);
   std::vector<Mark> marks(jobs.size(), Mark::kNew);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/limits.h"
@@ -25,6 +26,7 @@ std::string text_of(const Json& value) {
 // As part of a job's name: what a name may not hold becomes "-".
 std::string name_part(const Json& value) {
   std::string text = text_of(value);
+  if (is_name("x" + text)) return text;
   std::ranges::replace_if(
       text, [](char c) { return !is_name(std::string("x") + c); }, '-');
   return text;
@@ -93,17 +95,24 @@ void fill_in(Json& json, const Values& values, Typed typed, std::set<std::string
   json = text;
 }
 
+// What the jobs of a matrix are made from.
+struct Family {
+  std::vector<std::size_t> jobs;  // indices of what was made
+  std::vector<Values> values;     // of each
+};
+
 class Expansion {
  public:
-  Expansion(const Json& jobs, const std::vector<std::string>& order, Problems& problems)
+  Expansion(Json& jobs, const std::vector<std::string>& order, Problems& problems)
       : jobs_(jobs), order_(order), problems_(problems) {}
 
   ExpandedJobs run() {
     for (const std::string& name : order_) expand(name);
     // All names are known only now.
     if (!made_.empty()) {
-      for (const std::string& name : result_.order) resolve(name);
+      for (std::size_t index = 0; index < result_.jobs.size(); ++index) resolve(index);
     }
+    if (has_too_many_names()) return {};  // what is wrong with the jobs cannot be said
     return std::move(result_);
   }
 
@@ -113,46 +122,62 @@ class Expansion {
     if (std::ranges::find(problems_, found) == problems_.end()) problems_.push_back(std::move(found));
   }
 
-  void add(const std::string& name, Json job) {
-    if (result_.jobs.contains(name)) {
-      return problem("jobs." + written(name), "makes a second job " + name + ", must make other names");
-    }
-    result_.jobs[name] = std::move(job);
-    result_.order.push_back(name);
+  // `values`: of its matrix; nullptr: it has none.
+  bool add(const std::string& name, const std::string& written, Json job, const Values* values) {
+    const bool is_new = result_.add({name, written, std::move(job)});
+    if (is_new)
+      values_.push_back(values);
+    else
+      problem("jobs." + written, "makes a second job " + name + ", must make other names");
+    return is_new;
   }
 
-  void expand(const std::string& name) {
-    const Json& job = jobs_[name];
-    if (!job.is_object() || !job.contains(kMatrix)) return add(name, job);
-    const std::string path = "jobs." + name + "." + kMatrix;
+  // Nothing: told as a problem.
+  std::optional<std::map<std::string, std::vector<Json>>> axes_of(const std::string& path,
+                                                                  const Json& matrix) {
+    if (!matrix.is_object() || matrix.empty()) {
+      problem(path, "is " + shown(matrix) + ", must be " + kAllowed);
+      return std::nullopt;
+    }
     std::map<std::string, std::vector<Json>> axes;
     std::size_t size = 1;
-    const bool is_map = job[kMatrix].is_object() && !job[kMatrix].empty();
-    if (!is_map) return problem(path, "is " + shown(job[kMatrix]) + ", must be " + kAllowed);
-    for (const auto& [key, given] : job[kMatrix].items()) {
+    for (const auto& [key, given] : matrix.items()) {
       auto values = values_of(given);
-      if (!values || !is_name(key))
-        return problem(path + "." + key, "is " + shown(given) + ", must be " + kAllowed);
+      if (!values || !is_name(key)) {
+        problem(path + "." + key, "is " + shown(given) + ", must be " + kAllowed);
+        return std::nullopt;
+      }
       size *= values->size();
-      if (result_.order.size() + size > limits::kJobsPerGraphMax) {
-        return problem(path, "makes the graph larger than " + std::to_string(limits::kJobsPerGraphMax) +
-                                 " jobs, must have fewer combinations");
+      if (result_.jobs.size() + size > limits::kJobsPerGraphMax) {
+        problem(path, "makes the graph larger than " + std::to_string(limits::kJobsPerGraphMax) +
+                          " jobs, must have fewer combinations");
+        return std::nullopt;
       }
       axes[key] = *std::move(values);
     }
-    for (Values& values : combinations(axes)) {
+    return axes;
+  }
+
+  void expand(const std::string& name) {
+    Json job = std::move(jobs_[name]);
+    if (!job.is_object() || !job.contains(kMatrix)) {
+      add(name, name, std::move(job), nullptr);
+      return;
+    }
+    const auto axes = axes_of("jobs." + name + "." + kMatrix, job[kMatrix]);
+    if (!axes) return;
+    job.erase(kMatrix);  // long, and not to be copied with each
+    Family& made = made_[name];
+    made.values = combinations(*axes);
+    for (const Values& values : made.values) {
       std::string full = name;
       for (const auto& [key, value] : values) full += "." + name_part(value);
-      result_.written[full] = name;
-      add(full, filled(name, job, values));
-      made_[name].push_back(full);
-      values_[full] = std::move(values);
+      if (add(full, name, filled(name, job, values), &values)) made.jobs.push_back(result_.jobs.size() - 1);
     }
   }
 
   Json filled(const std::string& name, const Json& given, const Values& values) {
     Json job = given;
-    job.erase(kMatrix);
     std::set<std::string> mentioned;
     for (const char* key : {"with", "resources"}) {
       if (job.contains(key)) fill_in(job[key], values, Typed::kYes, mentioned);
@@ -174,87 +199,126 @@ class Expansion {
     return job;
   }
 
-  // Of the jobs made from `target`, those that agree with the matrix of `name` where both have a key.
-  std::vector<std::string> meant(const std::string& name, const std::string& target) const {
-    const auto own = values_.find(name);
-    std::vector<std::string> agreeing;
-    for (const std::string& candidate : made_.at(target)) {
-      const Values& theirs = values_.at(candidate);
-      const bool agrees = own == values_.end() || std::ranges::all_of(own->second, [&](const auto& entry) {
-                            const auto same = theirs.find(entry.first);
-                            return same == theirs.end() || same->second == entry.second;
-                          });
-      if (agrees) agreeing.push_back(candidate);
-    }
-    return agreeing;
+  const std::string& written(std::size_t job) const { return result_.jobs[job].written; }
+
+  static std::vector<Json> values_at(const std::vector<std::string>& keys, const Values& values) {
+    std::vector<Json> found;
+    for (const std::string& key : keys) found.push_back(values.at(key));
+    return found;
   }
 
-  void resolve(const std::string& name) {
-    Json& job = result_.jobs[name];
-    if (!job.is_object()) return;
-    const std::string path = "jobs." + written(name);
-    if (job.contains("needs") && job["needs"].is_array()) resolve_needs(name, job["needs"]);
-    if (job.contains("on") && job["on"].is_object()) resolve_edges(name, job["on"]);
+  // The jobs of one matrix by their values where another has the same keys.
+  struct Agreeing {
+    std::vector<std::string> keys;
+    std::map<std::vector<Json>, std::vector<std::size_t>> jobs;
+  };
+  const Agreeing& agreeing(const std::string& asking, const std::string& target, const Values& own) {
+    const auto [at, is_new] = agreeing_.try_emplace({asking, target});
+    Agreeing& made = at->second;
+    if (!is_new) return made;
+    const std::vector<std::size_t>& jobs = made_.at(target).jobs;
+    for (const auto& [key, value] : own) {
+      if (!jobs.empty() && values_[jobs.front()]->contains(key)) made.keys.push_back(key);
+    }
+    for (const std::size_t job : jobs) made.jobs[values_at(made.keys, *values_[job])].push_back(job);
+    return made;
+  }
+
+  // Of the jobs made from `target`, those that agree with the job's own matrix where both have a key: their names.
+  std::vector<std::string> meant(std::size_t job, const std::string& target) {
+    const std::vector<std::size_t>* found = &made_.at(target).jobs;
+    static const std::vector<std::size_t> kNone;
+    if (const Values* const own = values_[job]) {
+      const Agreeing& theirs = agreeing(written(job), target, *own);
+      const auto at = theirs.jobs.find(values_at(theirs.keys, *own));
+      found = at == theirs.jobs.end() ? &kNone : &at->second;
+    }
+    names_ += found->size();
+    if (has_too_many_names()) {
+      problem("jobs." + written(job),
+              "names the jobs of " + target + ", which makes more than " + std::to_string(kNamesByMatrixMax) +
+                  " names in the whole graph, must name fewer, or have the same matrix");
+      return {};
+    }
+    std::vector<std::string> names;
+    for (const std::size_t each : *found) names.push_back(result_.jobs[each].name);
+    return names;
+  }
+  bool has_too_many_names() const { return names_ > kNamesByMatrixMax; }
+
+  void resolve(std::size_t index) {
+    Json& job = result_.jobs[index].json;
+    if (!job.is_object() || has_too_many_names()) return;
+    if (job.contains("needs") && job["needs"].is_array()) resolve_needs(index, job["needs"]);
+    if (job.contains("on") && job["on"].is_object()) resolve_edges(index, job["on"]);
     for (const char* key : {"with", "command", "environment", "if"}) {
-      if (job.contains(key)) resolve_texts(name, path + "." + key, job[key]);
+      if (job.contains(key)) resolve_texts(index, key, job[key]);
     }
   }
 
-  void resolve_needs(const std::string& name, Json& needs) {
+  void resolve_needs(std::size_t job, Json& needs) {
     Json all = Json::array();
     for (const Json& need : needs) {
       const bool is_made = need.is_string() && made_.contains(need.get<std::string>());
       if (!is_made) all.push_back(need);
       if (!is_made) continue;
-      for (const std::string& each : meant(name, need.get<std::string>())) all.push_back(each);
+      for (std::string& each : meant(job, need.get<std::string>())) all.push_back(std::move(each));
     }
     needs = std::move(all);
   }
 
-  void resolve_edges(const std::string& name, Json& edges) {
+  void resolve_edges(std::size_t job, Json& edges) {
     Json all = Json::object();
     for (const auto& [need, on] : edges.items()) {
       if (!made_.contains(need)) all[need] = on;
       if (!made_.contains(need)) continue;
-      for (const std::string& each : meant(name, need)) all[each] = on;
+      for (const std::string& each : meant(job, need)) all[each] = on;
     }
     edges = std::move(all);
   }
 
-  void resolve_texts(const std::string& name, const std::string& path, Json& json) {
+  // `path` within the job.
+  void resolve_texts(std::size_t job, const std::string& path, Json& json) {
     if (json.is_string()) {
       const auto target = target_in(json.get_ref<const std::string&>());
       if (!target) return;
-      const auto meant_jobs = meant(name, *target);
+      const auto meant_jobs = meant(job, *target);
+      if (has_too_many_names()) return;
       if (meant_jobs.size() != 1) {
-        problem(path,
-                "refers to " + *target + ", which stands for " + enumerate(made_.at(*target)) +
+        problem("jobs." + written(job) + "." + path,
+                "refers to " + *target + ", which stands for " + enumerate(names_of(*target)) +
                     "; name one of them, put the reference into a list, or give this job the same matrix");
       }
       // What is wrong is told once: whatever looks at the text later takes it for one of them.
-      const std::string& taken = meant_jobs.size() == 1 ? meant_jobs.front() : made_.at(*target).front();
+      const std::string taken = meant_jobs.size() == 1 ? meant_jobs.front() : names_of(*target).front();
       json = renamed(json.get<std::string>(), *target, taken);
-      return resolve_texts(name, path, json);  // a text may refer to several jobs
+      return resolve_texts(job, path, json);  // a text may refer to several jobs
     }
     if (json.is_object()) {
-      for (auto& [key, element] : json.items()) resolve_texts(name, join_path(path, key), element);
+      for (auto& [key, element] : json.items()) resolve_texts(job, join_path(path, key), element);
     }
     if (!json.is_array()) return;
     Json all = Json::array();
-    for (const Json& element : json) {
+    for (Json& element : json) {
       const auto target =
           element.is_string() ? target_in(element.get_ref<const std::string&>()) : std::nullopt;
       if (!target) {
-        all.push_back(element);
-        resolve_texts(name, path, all.back());
+        all.push_back(std::move(element));
+        resolve_texts(job, path, all.back());
         continue;
       }
-      for (const std::string& each : meant(name, *target)) {
+      for (const std::string& each : meant(job, *target)) {
         all.push_back(renamed(element.get<std::string>(), *target, each));
-        resolve_texts(name, path, all.back());
+        resolve_texts(job, path, all.back());
       }
     }
     json = std::move(all);
+  }
+
+  std::vector<std::string> names_of(const std::string& target) const {
+    std::vector<std::string> names;
+    for (const std::size_t job : made_.at(target).jobs) names.push_back(result_.jobs[job].name);
+    return names;
   }
 
   // The first job with a matrix that the text refers to.
@@ -282,24 +346,31 @@ class Expansion {
     return text;
   }
 
-  std::string written(const std::string& name) const {
-    const auto found = result_.written.find(name);
-    return found == result_.written.end() ? name : found->second;
-  }
-
-  const Json& jobs_;
+  Json& jobs_;
   const std::vector<std::string>& order_;
   Problems& problems_;
   ExpandedJobs result_;
-  std::map<std::string, std::vector<std::string>> made_;  // written name → the jobs it stands for
-  std::map<std::string, Values> values_;                  // by made name
+  std::map<std::string, Family> made_;  // by written name
+  std::vector<const Values*> values_;   // of each of the result's jobs
+  std::map<std::pair<std::string, std::string>, Agreeing> agreeing_;
+  std::size_t names_ = 0;  // that stand for jobs of matrices so far
 };
 
 }  // namespace
 
+bool ExpandedJobs::add(ExpandedJob job) {
+  if (!index_.try_emplace(job.name, jobs.size()).second) return false;
+  has_matrix = has_matrix || job.name != job.written;
+  jobs.push_back(std::move(job));
+  return true;
+}
+
+const Json* ExpandedJobs::find(const std::string& name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &jobs[found->second].json;
+}
+
 ExpandedJobs expand_matrices(Json jobs, const std::vector<std::string>& order, Problems& problems) {
-  const auto has_matrix = [](const Json& job) { return job.is_object() && job.contains(kMatrix); };
-  if (std::ranges::none_of(jobs, has_matrix)) return {std::move(jobs), order, {}};
   return Expansion(jobs, order, problems).run();
 }
 

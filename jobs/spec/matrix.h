@@ -8,18 +8,37 @@
 // Threads: pure functions. Errors: problems with their paths; no throws.
 #pragma once
 
-#include <map>
+#include <cstddef>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "jobs/spec/option_table.h"
 
 namespace paddock::spec {
 
-struct ExpandedJobs {
-  Json jobs = Json::object();
-  std::vector<std::string> order;              // names as they are to be read
-  std::map<std::string, std::string> written;  // name → the one it was written under, where that is another
+// Names of jobs that a graph's matrices stand for, in its needs, edges and texts together: two jobs of large matrices that
+// name each other's would make more than any machine holds.
+inline constexpr std::size_t kNamesByMatrixMax = 1'000'000;
+
+struct ExpandedJob {
+  std::string name;
+  std::string written;  // the name that stands in the file: another one where a matrix made the job
+  Json json;
+};
+
+class ExpandedJobs {
+ public:
+  std::vector<ExpandedJob> jobs;  // as they are to be read
+  bool has_matrix = false;
+
+  // False: there is one of that name already.
+  bool add(ExpandedJob job);
+  // nullptr: there is none.
+  const Json* find(const std::string& name) const;
+
+ private:
+  std::unordered_map<std::string, std::size_t> index_;  // into `jobs`, by name
 };
 
 // `order`: the names in `jobs` as written. More than limits::kJobsPerGraphMax jobs are a problem.

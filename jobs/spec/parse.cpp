@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 
 #include "base/ids.h"
@@ -81,16 +82,16 @@ class Checker {
     if (!head) add("", head.error());
     // The jobs are looked at even when the head is wrong, so that everything is told at once.
     const bool has_jobs = document_.value.is_object() && document_.value.contains("jobs");
-    if (has_jobs && document_.value["jobs"].is_object()) jobs_json_ = std::move(document_.value["jobs"]);
+    Json jobs = Json::object();
+    if (has_jobs && document_.value["jobs"].is_object()) jobs = std::move(document_.value["jobs"]);
     GraphSpec graph;
     if (document_.value.is_object() && document_.value.contains("schedule"))
       graph.schedule = check_schedule(document_.value["schedule"]);
-    if (jobs_json_.size() <= limits::kJobsPerGraphMax) {
-      ExpandedJobs expanded = expand_matrices(std::move(jobs_json_), document_.order["jobs"], problems_);
-      jobs_json_ = std::move(expanded.jobs);
-      written_ = std::move(expanded.written);
-      for (const std::string& name : expanded.order) {
-        if (!has_enough()) check_job(name, graph.jobs);
+    if (jobs.size() <= limits::kJobsPerGraphMax) {
+      jobs_ = expand_matrices(std::move(jobs), document_.order["jobs"], problems_);
+      graph.jobs.reserve(jobs_.jobs.size());
+      for (const ExpandedJob& job : jobs_.jobs) {
+        if (!has_enough()) check_job(job, graph.jobs);
       }
     }
     if (const auto cycle = find_cycle(graph.jobs); !cycle.empty()) add_cycle(cycle);
@@ -131,7 +132,7 @@ class Checker {
   // Jobs of one matrix have the same faults at the same place: each is told once.
   void add(std::string path, std::string message) {
     Problem problem{std::move(path), std::move(message)};
-    if (written_.empty() || std::ranges::find(problems_, problem) == problems_.end())
+    if (!jobs_.has_matrix || std::ranges::find(problems_, problem) == problems_.end())
       problems_.push_back(std::move(problem));
   }
 
@@ -150,28 +151,28 @@ class Checker {
         "makes a circle: " + text + "; must lead from earlier jobs to later ones only");
   }
 
-  void check_job(const std::string& name, std::vector<JobSpec>& jobs) {
-    const auto written = written_.find(name);
-    const std::string path = "jobs." + (written == written_.end() ? name : written->second);
-    if (!is_name(name)) add(path, "is not a name, must be " + name_allowed());
-    const Json& json = jobs_json_[name];
+  void check_job(const ExpandedJob& given, std::vector<JobSpec>& jobs) {
+    const std::string path = "jobs." + given.written;
+    if (!is_name(given.name)) add(path, "is not a name, must be " + name_allowed());
+    const Json& json = given.json;
     auto job = job_table().parse(json);
     if (!job) add(path, job.error());
     std::optional<Json> with;
     if (json.is_object() && json.contains("kind") && json["kind"].is_string()) with = check_kind(path, json);
     // Needs and references are looked at even when other keys are wrong.
-    JobSpec readable = job ? *job : readable_part(json);
-    readable.name = name;
+    const bool is_right = job.has_value();
+    JobSpec readable = is_right ? *std::move(job) : readable_part(json);
+    readable.name = given.name;
     if (with) readable.with = *std::move(with);
     if (!json.is_object() || !json.contains("preemptible")) {
       const JobKind* kind = find_job_kind(readable.kind);
       readable.preemptible = kind != nullptr && kind->is_cacheable;  // those go on from what they have saved
     }
     check_needs(path, readable);
-    check_references(path, readable);
+    check_references(path, given, readable);
     check_condition(path, readable);
     check_edges(path, readable);
-    if (job) jobs.push_back(std::move(readable));
+    if (is_right) jobs.push_back(std::move(readable));
   }
 
   // Of a job with wrong keys, those that may hold needs and references and are right.
@@ -223,7 +224,7 @@ class Checker {
       if (has_enough()) return;
       if (need == job.name)
         add(path + ".needs", "names the job itself");
-      else if (!jobs_json_.contains(need))
+      else if (jobs_.find(need) == nullptr)
         add(path + ".needs", unknown_job(need));
       else if (!seen.insert(need).second)
         add(path + ".needs", "names `" + need + "` twice");
@@ -231,14 +232,14 @@ class Checker {
   }
 
   // Also adds the jobs referred to, to the needs.
-  void check_references(const std::string& path, JobSpec& job) {
+  void check_references(const std::string& path, const ExpandedJob& given, JobSpec& job) {
     check_syntax(path + ".with", job.with);
     std::set<std::string> needs(job.needs.begin(), job.needs.end());
     for (const Reference& reference : references_of(job)) {
       if (has_enough()) return;
       const std::string problem = problem_of(job, reference);
       if (!problem.empty()) {
-        add(where_used(path, job.name, reference),
+        add(where_used(path, given.json, reference),
             "`${" + reference.job + "." + reference.artifact + "}`" + problem);
       } else if (needs.insert(reference.job).second) {
         job.needs.push_back(reference.job);
@@ -273,8 +274,8 @@ class Checker {
   // What is wrong with a reference; empty: nothing.
   std::string problem_of(const JobSpec& job, const Reference& reference) const {
     if (reference.job == job.name) return " refers to the job itself";
-    const auto target = jobs_json_.find(reference.job);
-    if (target == jobs_json_.end()) return ": " + unknown_job(reference.job);
+    const Json* const target = jobs_.find(reference.job);
+    if (target == nullptr) return ": " + unknown_job(reference.job);
     if (!target->is_object() || !target->contains("kind") || !(*target)["kind"].is_string()) return "";
     const JobKind* kind = find_job_kind((*target)["kind"].get<std::string>());
     if (kind == nullptr) return "";
@@ -310,9 +311,9 @@ class Checker {
   }
 
   // The key whose text holds the reference: the nearest that has a line.
-  std::string where_used(const std::string& path, const std::string& name, const Reference& reference) const {
+  static std::string where_used(const std::string& path, const Json& job, const Reference& reference) {
     const std::string text = "${" + reference.job + "." + reference.artifact + "}";
-    return path_of_text(path, jobs_json_[name], text).value_or(path);
+    return path_of_text(path, job, text).value_or(path);
   }
   static std::optional<std::string> path_of_text(const std::string& path, const Json& value,
                                                  const std::string& text) {
@@ -332,19 +333,27 @@ class Checker {
     return std::nullopt;
   }
 
+  // Jobs of one matrix may ask for the same one by the thousand.
   std::string unknown_job(const std::string& name) const {
+    const auto [known, is_new] = unknown_.try_emplace(name);
+    if (is_new) known->second = describe_unknown(name);
+    return known->second;
+  }
+  std::string describe_unknown(const std::string& name) const {
+    if (jobs_.jobs.size() > kJobsSuggestedFromMax)
+      return "no job is called " + shown(name) + " of the " + std::to_string(jobs_.jobs.size()) +
+             " of the graph";
     std::vector<std::string> names;
-    for (const auto& [job, ignored] : jobs_json_.items()) names.push_back(job);
+    for (const ExpandedJob& job : jobs_.jobs) names.push_back(job.name);
+    std::ranges::sort(names);
     std::string text = "no job is called " + shown(name);
-    const bool is_few = names.size() <= kJobsSuggestedFromMax;
-    if (const auto meant = is_few ? nearest(name, names) : std::nullopt)
-      return text + "; did you mean `" + *meant + "`?";
+    if (const auto meant = nearest(name, names)) return text + "; did you mean `" + *meant + "`?";
     return text + "; there are: " + enumerate(names);
   }
 
   Document document_;
-  Json jobs_json_ = Json::object();             // with every matrix expanded
-  std::map<std::string, std::string> written_;  // names that a matrix made → as written
+  ExpandedJobs jobs_;
+  mutable std::map<std::string, std::string> unknown_;  // what unknown_job() has said
   Problems problems_;
 };
 

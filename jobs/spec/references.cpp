@@ -76,6 +76,7 @@ void collect(const Json& json, std::set<Reference>& references) {
 }  // namespace
 
 Result<std::vector<Reference>> references_in(std::string_view text, Place place) {
+  if (text.find("${") == std::string_view::npos) return std::vector<Reference>();
   const auto pieces = split(text, place);
   if (!pieces) return tl::unexpected<Error>(pieces.error());
   std::vector<Reference> references;
@@ -103,6 +104,7 @@ std::optional<Reference> condition_reference(std::string_view text) {
 }
 
 Result<std::string> substitute(std::string_view text, Place place, const ReferenceValues& values) {
+  if (text.find("${") == std::string_view::npos) return std::string(text);
   const auto pieces = split(text, place);
   if (!pieces) return tl::unexpected<Error>(pieces.error());
   std::string result;

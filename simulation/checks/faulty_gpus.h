@@ -42,8 +42,8 @@ class FaultyGpus {
         if (known == known_.end()) continue;
         trace_.probe("GPU fell ill under a rank");
         if (found.attempt->fence.value >= known->second)
-          trace_.violated("faulty GPUs: attempt " + std::to_string(found.attempt->fence.value) + " was given " +
-                          uuid + " of " + node.name.value + ", which is ill");
+          trace_.violated("faulty GPUs: attempt " + std::to_string(found.attempt->fence.value) +
+                          " was given " + uuid + " of " + node.name.value + ", which is ill");
       }
     }
   }

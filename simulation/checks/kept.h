@@ -53,7 +53,8 @@ class Kept {
   void removed_output(GraphId id) {
     outputs_.erase(id);
     if (is_known(id) && !is_removed(id))
-      trace_.violated("kept: the output of graph " + std::to_string(id.value) + " is removed before the graph");
+      trace_.violated("kept: the output of graph " + std::to_string(id.value) +
+                      " is removed before the graph");
   }
   // Nothing is there any more whose time has come, and nothing of what has gone.
   bool is_settled(bool removes_all) const {
@@ -122,11 +123,13 @@ class Kept {
   }
 
   // Where few ended graphs have room in memory, one may end and leave in the same turn.
-  void look_at_leaving(GraphId id, Known& known, const coordinator::CoordinatorOptions& options, WallTime now) {
+  void look_at_leaving(GraphId id, Known& known, const coordinator::CoordinatorOptions& options,
+                       WallTime now) {
     const bool has_room = options.ended_jobs_max == coordinator::CoordinatorOptions().ended_jobs_max;
     known.left = now;
     if (!known.ended && has_room)
-      return trace_.violated("nothing lost: graph " + std::to_string(id.value) + " is gone and had not ended");
+      return trace_.violated("nothing lost: graph " + std::to_string(id.value) +
+                             " is gone and had not ended");
     trace_.probe("graph archived");
     if (has_room && now.unix_ms - known.ended->ended.unix_ms < options.keep_ended.count())
       say(id, "has left memory before its time");
@@ -152,8 +155,8 @@ class Kept {
   }
 
   // Those that ended first go first, by age or because there are too many.
-  void look_at_gone(std::vector<GraphId>& gone, const Rows& left, const coordinator::CoordinatorOptions& options,
-                    WallTime now) {
+  void look_at_gone(std::vector<GraphId>& gone, const Rows& left,
+                    const coordinator::CoordinatorOptions& options, WallTime now) {
     const auto order_of = [&](GraphId id) { return std::pair(ended_of(id), id); };
     std::ranges::sort(gone, {}, order_of);
     std::uint64_t jobs = 0;

@@ -55,7 +55,8 @@ class Reserved {
   void look_at(const scheduler::Cluster& cluster, const scheduler::Reservation& reservation, WallTime now,
                bool was_turn) {
     Seen& seen =
-        seen_.try_emplace({reservation.name, reservation.made}, Seen{reservation.ends, next_fence_, {}, false})
+        seen_
+            .try_emplace({reservation.name, reservation.made}, Seen{reservation.ends, next_fence_, {}, false})
             .first->second;
     if (reservation.has_begun && !seen.first_inside) {
       seen.first_inside = next_fence_;
@@ -88,8 +89,8 @@ class Reserved {
     }
     const scheduler::JobRequest& job = found.job->request;
     const bool ends_before =
-        job.time_limit > Millis(0) && found.attempt->started.unix_ms + (job.time_limit + job.grace).count() <=
-                                          reservation.begins.unix_ms;
+        job.time_limit > Millis(0) &&
+        found.attempt->started.unix_ms + (job.time_limit + job.grace).count() <= reservation.begins.unix_ms;
     if (fence >= seen.first_fence && ends_before) trace_.probe("job placed before a reservation");
     if (fence >= seen.first_fence && !ends_before)
       trace_.violated("reserved: " + shown + " may run into reservation " + reservation.name);

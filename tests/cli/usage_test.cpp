@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -45,27 +47,105 @@ class Usage : public ::testing::Test {
     outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     return outcome;
   }
+  std::set<std::string> commands(const std::string& above);
   void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
 
   std::filesystem::path folder_;
 };
 
-TEST_F(Usage, HelpIsNoError) {
-  for (const char* command :
-       {"",          "dev",     "coordinator", "worker", "submit",   "plan",      "status",  "logs",
-        "cancel",    "nodes",   "why",         "retry",  "drain",    "resume",    "tenants", "checkpoints",
-        "artifacts", "recipes", "schema",      "keys",   "keys new", "keys allow"}) {
-    const Outcome outcome = run(std::string(command) + " --help");
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
-    EXPECT_THAT(outcome.text, HasSubstr("--help"));
+// Every command there is, with arguments that are right. A new one has to be put into one of the two lists.
+const std::map<std::string, std::string> kAsking{
+    // that speak to a coordinator
+    {"artifacts", "g"},       {"cancel", "g"},          {"checkpoints", "g"},
+    {"drain", "a"},           {"logs", "g a"},          {"nodes", ""},
+    {"plan", "g.yaml"},       {"reservations", ""},     {"reserve", "n --nodes 1 --tenant t --for 1h"},
+    {"resume", "a"},          {"retry", "g"},           {"schedule pause", "n"},
+    {"schedule remove", "n"}, {"schedule resume", "n"}, {"schedule run-now", "n"},
+    {"schedules", ""},        {"status", ""},           {"submit", "g.yaml"},
+    {"tenants", ""},          {"unreserve", "n"},       {"why", "g a"},
+};
+const std::set<std::string> kOthers{"coordinator", "dev",         "keys",      "keys allow", "keys list",
+                                    "keys new",    "keys revoke", "keys show", "recipes",    "schedule",
+                                    "schema",      "simulate",    "worker"};
+
+// As `--help` lists them, with those below them: "keys new".
+std::set<std::string> Usage::commands(const std::string& above) {
+  const Outcome help = run(above + " --help");
+  EXPECT_EQ(help.exit_code, 0) << help.text;
+  EXPECT_THAT(help.text, HasSubstr("--help"));
+  std::set<std::string> found;
+  const std::size_t list = help.text.find("\nSubcommands:\n");
+  if (list == std::string::npos) return found;
+  std::istringstream lines(help.text.substr(list + 1));
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line) && line.starts_with("  ")) {
+    if (line[2] == ' ') continue;  // the rest of a long text
+    const std::string name = above + (above.empty() ? "" : " ") + line.substr(2, line.find(' ', 2) - 2);
+    found.insert(name);
+    found.merge(commands(name));
+  }
+  return found;
+}
+
+TEST_F(Usage, EveryCommandHasHelpAndIsLookedAtHere) {
+  std::set<std::string> known = kOthers;
+  for (const auto& [name, arguments] : kAsking) known.insert(name);
+  EXPECT_EQ(commands(""), known);
+}
+
+TEST_F(Usage, WhoeverAsksTheCoordinatorCanBeToldWhereItIsAndHowToAnswer) {
+  for (const auto& [name, arguments] : kAsking) {
+    const Outcome help = run(name + " --help");
+    for (const char* option : {"--coordinator", "--state", "--key", "--server-key", "--plain", "--output"})
+      EXPECT_THAT(help.text, HasSubstr(std::string("\n  ") + option + " ")) << name;
+    EXPECT_EQ(run(name + " " + arguments + " --output xml").exit_code, 2) << name;
   }
 }
 
 TEST_F(Usage, WrongArgumentsEndWithTwo) {
-  for (const char* arguments :
-       {"", "fly", "submit", "status --output xml", "logs", "worker", "dev --workers 0",
-        "coordinator --lease soon", "logs g j --attempt 0", "why g", "drain", "drain a --deadline soon",
-        "tenants x --weight 0", "worker --label x"}) {
+  for (const char* arguments : {"",
+                                "fly",
+                                "submit",
+                                "status --output xml",
+                                "logs",
+                                "worker",
+                                "dev --workers 0",
+                                "coordinator --lease soon",
+                                "logs g j --attempt 0",
+                                "why g",
+                                "drain",
+                                "drain a --deadline soon",
+                                "tenants x --weight 0",
+                                "worker --label x",
+                                "reserve",
+                                "unreserve",
+                                "reservations x",
+                                "reserve --nodes 1 --tenant t --for 1h",
+                                "reserve n --tenant t --for 1h",
+                                "reserve n --nodes 1 --for 1h",
+                                "reserve n --nodes 1 --tenant t",
+                                "reserve n --nodes 0 --tenant t --for 1h",
+                                "reserve n --nodes 1 --tenant t --for soon",
+                                "reserve n --nodes 1 --tenant t --for 1h --start whenever",
+                                "reserve n --select rack --tenant t --for 1h",
+                                "schedule",
+                                "schedule pause",
+                                "schedule stop n",
+                                "schedules a b",
+                                "retry",
+                                "checkpoints",
+                                "artifacts",
+                                "resume",
+                                "keys",
+                                "keys new",
+                                "keys allow",
+                                "keys revoke",
+                                "keys show",
+                                "simulate --seed x",
+                                "plan",
+                                "cancel",
+                                "recipes a b"}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << arguments << "\n" << outcome.text;
     EXPECT_FALSE(outcome.text.empty());
@@ -93,10 +173,9 @@ TEST_F(Usage, AMissingFileEndsWithThree) {
 
 TEST_F(Usage, WithoutACoordinatorEveryQuestionEndsWithFive) {
   write("g.yaml", "graph: g\njobs: {a: {kind: command, command: ['true']}}\n");
-  for (const char* arguments : {"status", "nodes", "submit g.yaml", "plan g.yaml", "logs g a", "cancel g",
-                                "checkpoints g", "artifacts g"}) {
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.exit_code, 5) << arguments;
+  for (const auto& [name, arguments] : kAsking) {
+    const Outcome outcome = run(name + " " + arguments);
+    EXPECT_EQ(outcome.exit_code, 5) << name;
     EXPECT_THAT(outcome.text,
                 StartsWith("paddock: no coordinator: .paddock/endpoint does not exist; start `paddock dev`"));
   }

@@ -1,5 +1,4 @@
 // GPUs that fall ill under a running job, with a stub in the place of NVIDIA's library.
-#include <fstream>
 
 #include "tests/cluster/real_cluster.h"
 
@@ -15,14 +14,6 @@ class GpuHealth : public RealCluster {
                  {"LD_LIBRARY_PATH=" PADDOCK_STUB_NVML, "PADDOCK_STUB_GPUS=1",
                   "PADDOCK_STUB_FAULTS=" + faults->path.string()});
     return faults;
-  }
-  std::string log_of(const std::string& daemon) const {
-    std::ifstream in(folder / (daemon + ".log"));
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void wait_for_log(const std::string& daemon, const std::string& event) const {
-    while (log_of(daemon).find(event) == std::string::npos) {
-    }
   }
   Json fault_of(const std::string& node) const {
     const Json answer = ask({"nodes"});

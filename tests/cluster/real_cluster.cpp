@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 
@@ -252,6 +254,27 @@ Json RealCluster::ask(const std::vector<std::string>& words) const {
   const Outcome outcome = paddock(all);
   EXPECT_EQ(outcome.exit_code, 0) << words[0] << ": " << outcome.out << outcome.err;
   return Json::parse(outcome.out, nullptr, false);
+}
+
+std::string RealCluster::log_of(const std::string& name) const {
+  std::ifstream in(folder / (name + ".log"));
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::size_t RealCluster::count(const std::string& text, const std::string& what) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
+  return found;
+}
+
+void RealCluster::wait_for_log(const std::string& name, const std::string& what, std::size_t times) const {
+  const int changes = inotify_init1(IN_CLOEXEC);
+  EXPECT_GE(inotify_add_watch(changes, (folder / (name + ".log")).c_str(), IN_MODIFY), 0) << name;
+  while (count(log_of(name), what) < times) {
+    char events[4096];
+    if (read(changes, events, sizeof events) < 0 && errno != EINTR) break;
+  }
+  close(changes);
 }
 
 std::uint64_t RealCluster::submit(const std::string& yaml) {

@@ -1,6 +1,6 @@
 // tests/cluster/real_cluster.h – the real programs on loopback: a coordinator, workers, and the command line to ask them.
 // Everybody has keys, as on a real network: the coordinator, each worker, and the test itself, which is an operator.
-// Tests wait for events (a line in a FIFO, `status --watch`), never for time. Everything lives in a folder of its own.
+// Tests wait for events (a line in a FIFO or in a log, `status --watch`), never for time. Everything lives in a folder of its own.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -67,6 +67,11 @@ class RealCluster : public ::testing::Test {
   Json wait_until_ended(std::uint64_t graph) const;  // status --watch
   Json graph(std::uint64_t id) const;
   static Json job(const Json& graph, const std::string& name);
+
+  // What a daemon has logged so far, and how often something stands in it.
+  std::string log_of(const std::string& name) const;
+  static std::size_t count(const std::string& text, const std::string& what);
+  void wait_for_log(const std::string& name, const std::string& what, std::size_t times = 1) const;
 
   fs::path folder;
 

@@ -19,10 +19,6 @@ class Security : public RealCluster {
     std::ofstream(folder / name) << yaml;
     return folder / name;
   }
-  std::string log_of(const std::string& name) const {
-    std::ifstream in(folder / (name + ".log"));
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
 };
 
 constexpr const char* kQuick = "graph: quick\njobs:\n  job: { kind: command, command: [\"true\"] }\n";

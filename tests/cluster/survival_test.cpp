@@ -8,18 +8,7 @@
 namespace paddock::cluster_test {
 namespace {
 
-class Survival : public RealCluster {
- protected:
-  std::string log_of(const std::string& daemon) const {
-    std::ifstream in(folder / (daemon + ".log"));
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  static std::size_t count(const std::string& text, const std::string& what) {
-    std::size_t found = 0;
-    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
-    return found;
-  }
-};
+using Survival = RealCluster;
 
 TEST_F(Survival, WhatRanksSayWhileTheCoordinatorIsAwayIsDeliveredOnceAndInOrder) {
   start_coordinator("60s");
@@ -76,8 +65,7 @@ TEST_F(Survival, AFloodOfOutputWhileTheCoordinatorIsAwayCostsOutputAlone) {
   kill_now("coordinator");
   go.write_line("go");
   ASSERT_EQ(said.read_line(), "flooded");
-  while (count(log_of("a"), "log_dropped") == 0) {  // it looks every second
-  }
+  wait_for_log("a", "log_dropped");
   start_coordinator("60s");
   go.write_line("end");
   const Json ended = wait_until_ended(id);
@@ -143,8 +131,7 @@ TEST_F(Survival, OfARankWhoseWorkerAndGuardWereBothStoppedNothingIsTakenAfterIts
       << "the first rank must have outlived its lease, or nothing is tested";
   signal("a", SIGCONT);
   signal_guards("a", SIGCONT);
-  while (count(log_of("coordinator"), "report_refused") < 2) {  // the artifact, the end
-  }
+  wait_for_log("coordinator", "report_refused", 2);  // the artifact, the end
   EXPECT_EQ(job(graph(id), "job").at("state"), "running");
   go_second.write_line("go");
   ASSERT_EQ(said.read_line(), "ends 2");

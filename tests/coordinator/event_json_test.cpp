@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <limits>
 
 namespace paddock::coordinator {
@@ -83,6 +84,16 @@ TEST(EventJson, EveryTypeOfEventComesBackTheSame) {
     const auto back = to_event(to_record(event));
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_TRUE(*back == event) << to_record(event);
+  }
+}
+
+// Journals are read by people and by other programs, and the order of fields is part of what they see.
+TEST(EventJson, RecordsAreByteForByteAsTheyWere) {
+  std::ifstream golden(std::string(PADDOCK_SOURCE_DIR) + "/tests/golden/journals/records.jsonl");
+  for (const What& what : one_of_each()) {
+    std::string line;
+    std::getline(golden, line);
+    EXPECT_EQ(to_record(Event{Moment{Instant{42}, WallTime{1'700'000'000'000}}, what}), line);
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/limits.h"
 #include "coordinator/answers.h"
 #include "coordinator/log_store.h"
@@ -26,6 +28,7 @@ class RetentionTest : public ::testing::Test {
     archive_.emplace(*database_);
     room_.emplace(folder_.path(), 0, log_);
     logs_.emplace(folder_.path() / "logs", 1'000, *room_);
+    checkpoints_.emplace(*database_);
     for (std::uint64_t i = 1; i <= 10; ++i) {
       Graph& graph = cluster_.graphs[GraphId{i}];
       graph.id = GraphId{i};
@@ -33,14 +36,15 @@ class RetentionTest : public ::testing::Test {
       graph.ended = WallTime{static_cast<std::int64_t>(i) * 1'000};
       for (const char* job : {"a", "b", "c"}) graph.jobs[JobName{job}];
       cluster_.tokens["t" + std::to_string(i)] = GraphId{i};
+      EXPECT_TRUE(checkpoints_->record(
+          run_of(i), {.step = 1, .fence = Fence{i}, .path = "/p", .hash = "h", .bytes = 1}));
       ids_.push_back(GraphId{i});
-      EXPECT_TRUE(storage::CheckpointIndex(*database_)
-                      .record(run_name(log_of(i).job), {10, Fence{i}, "/store/10", "hash", 1}));
       EXPECT_TRUE(logs_->write(log_of(i), 0, std::as_bytes(std::span("output"))));
     }
     EXPECT_TRUE(database_->write(Archive::rows_of(cluster_, ids_)));
   }
   static LogKey log_of(std::uint64_t graph) { return {JobKey{GraphId{graph}, JobName{"a"}}, 1, 0}; }
+  static std::string run_of(std::uint64_t graph) { return run_name({GraphId{graph}, JobName{"a"}}); }
   // Until nothing is left to do.
   void look(Retention& retention, std::int64_t now_ms) {
     for (int i = 0; i < 100; ++i) {
@@ -70,6 +74,7 @@ class RetentionTest : public ::testing::Test {
   std::optional<Archive> archive_;
   std::optional<Room> room_;
   std::optional<LogStore> logs_;
+  std::optional<storage::CheckpointIndex> checkpoints_;
   CoordinatorOptions options_;
 };
 
@@ -99,6 +104,60 @@ TEST_F(RetentionTest, WhatIsKnownOfItsCheckpointsGoesWithIt) {
   for (std::uint64_t graph = 1; graph <= 10; ++graph) EXPECT_EQ(has_checkpoints(graph), graph >= 2) << graph;
   // Nor does its fence stand in anybody's way.
   EXPECT_TRUE(storage::CheckpointIndex(*database_).record("1/a", {5, Fence{0}, "/store/5", "hash", 1}));
+}
+
+// Output of graph 2 that refuses to go, for as long as it is told.
+class StuckLogs : public Logs {
+ public:
+  explicit StuckLogs(Logs& logs) : logs_(logs) {}
+  bool is_stuck = true;
+  int tries = 0;
+
+  std::uint64_t size(const LogKey& key) const override { return logs_.size(key); }
+  Result<void> write(const LogKey& key, std::uint64_t offset, std::span<const std::byte> bytes) override {
+    return logs_.write(key, offset, bytes);
+  }
+  Result<Piece> read(const LogKey& key, std::uint64_t offset) const override {
+    return logs_.read(key, offset);
+  }
+  Result<bool> remove_some(GraphId graph, std::size_t files_max) override {
+    tries += graph == GraphId{2} ? 1 : 0;
+    if (graph == GraphId{2} && is_stuck) return fail(Code::kUnavailable, "/logs/2: Permission denied");
+    return logs_.remove_some(graph, files_max);
+  }
+
+ private:
+  Logs& logs_;
+};
+
+TEST_F(RetentionTest, OutputThatCannotBeRemovedIsSaidOnceKeepsNoOtherAndGoesWhenItCan) {
+  options_.keep_archive = Millis(5'000);
+  StuckLogs stuck(*logs_);
+  const auto file = folder_.path() / "log";
+  Log log;
+  log.quiet();
+  ASSERT_TRUE(log.open_file(file));
+  Retention keeps(options_, *archive_, stuck, log);
+  const auto is_idle = [&] { return !*keeps.look(WallTime{9'500}); };
+  for (int round = 0; round < 3; ++round) {
+    int looks = 0;
+    while (!is_idle()) ASSERT_LT(++looks, 100) << "it never ends";
+  }
+  for (std::uint64_t graph = 1; graph <= 4; ++graph) EXPECT_EQ(has_output(graph), graph == 2) << graph;
+  EXPECT_GE(stuck.tries, 3) << "it is tried again";
+  std::ifstream lines(file);
+  int said = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("logs_not_removed") == std::string::npos) continue;
+    ++said;
+    EXPECT_NE(line.find("/logs/2: Permission denied; remove it by hand"), std::string::npos) << line;
+  }
+  EXPECT_EQ(said, 1);
+  stuck.is_stuck = false;
+  while (!is_idle()) {
+  }
+  EXPECT_FALSE(has_output(2));
+  EXPECT_TRUE(archive_->gone(1)->empty());
 }
 
 TEST_F(RetentionTest, OfTooManyJobsTheGraphsThatEndedFirstGo) {
@@ -183,6 +242,34 @@ TEST(RetentionAndReplay, CheckpointsOfARemovedGraphAreNotRecordedAgainByTheNextS
   cluster.die();
   cluster.start();
   EXPECT_EQ(listed(), 0u);
+}
+
+// The coordinator does nothing else meanwhile, so it is done in pieces.
+TEST_F(RetentionTest, TheArchiveIsListedAFewRowsAtATimeAndWhatIsArchivedMeanwhileCountsOnce) {
+  storage::Batch rows;
+  rows.erase_range(storage::Column::kArchive, "ended/", "ended0");
+  ASSERT_TRUE(database_->write(rows));
+  ASSERT_TRUE(database_->write(Archive::rows_of(cluster_, {GraphId{1}, GraphId{2}, GraphId{3}, GraphId{4}})));
+  int pieces = 1;
+  for (; !*archive_->list_by_end(2); ++pieces) {
+    if (pieces != 1) continue;
+    // One that ended before those that were counted already, as a clock set back makes it, and one after all.
+    for (const auto& [id, ended] : {std::pair(20u, 500), std::pair(21u, 99'000)}) {
+      Graph& graph = cluster_.graphs[GraphId{id}] = cluster_.graphs.at(GraphId{1});
+      graph.id = GraphId{id};
+      graph.ended = WallTime{ended};
+    }
+    const std::vector<GraphId> added{GraphId{20}, GraphId{21}};
+    ASSERT_TRUE(database_->write(Archive::rows_of(cluster_, added)));
+    archive_->note_added(cluster_, added);
+  }
+  // The rows of 4 graphs and the one that came behind them, of 12 graphs, and of 10 tokens.
+  EXPECT_EQ(pieces, 3 + 6 + 5);
+  EXPECT_EQ(archive_->jobs(), 12u * 3);
+  const auto oldest = archive_->oldest(100);
+  ASSERT_EQ(oldest->size(), 12u);
+  EXPECT_EQ(oldest->at(0).id, GraphId{20});
+  for (std::size_t i = 1; i <= 10; ++i) EXPECT_EQ(oldest->at(i).token, "t" + std::to_string(i));
 }
 
 }  // namespace

@@ -161,9 +161,10 @@ TEST(Schedules, AClockThatJumpsAheadFindsWhatItPassed) {
   story.set_wall(WallTime{kBegin.unix_ms + Millis(hours(1)).count()});
   story.turn();
   EXPECT_THAT(runs_of(story), ElementsAre());
-  EXPECT_EQ(story.cluster().schedules.at("nightly").history.back().note,
-            "no coordinator was running at its time, and its schedule says `missed: skip`: with `latest` or "
-            "`all` it would be run later");
+  EXPECT_EQ(
+      story.cluster().schedules.at("nightly").history.back().note,
+      "no coordinator began it then (none ran, its disk was full, or its clock jumped), and `missed: skip` "
+      "makes up for none; `paddock schedule run-now nightly` runs it now");
 }
 
 TEST(Schedules, OnAFullDiskTheyWaitAsSubmissionsDo) {

@@ -34,7 +34,7 @@ class StatusPages : public ::testing::Test {
   wire::Status::Graph::Reader ask(const JobsPage& page) {
     builder_ = std::make_unique<capnp::MallocMessageBuilder>();
     auto status = wire::begin(*builder_, 1).initStatus();
-    write_status(status, cluster_, GraphId{1}, page, {}, {Instant{2}, WallTime{2}});
+    write_status(status, cluster_, GraphId{1}, page, progress_, {Instant{2}, WallTime{2}});
     EXPECT_LT(capnp::computeSerializedSizeInWords(*builder_) * sizeof(capnp::word), limits::kMessageBytesMax);
     return status.asReader().getGraphs()[0];
   }
@@ -50,6 +50,7 @@ class StatusPages : public ::testing::Test {
   }
 
   Cluster cluster_;
+  Progress progress_;
   std::unique_ptr<capnp::MallocMessageBuilder> builder_;
 };
 
@@ -109,6 +110,16 @@ TEST_F(StatusPages, JobsWithManyRanksAndAttemptsMakePagesSmaller) {
   EXPECT_EQ(attempts[attempts.size() - 1].getNumber(), 8u) << "the newest are there";
   int pages = 0;
   EXPECT_EQ(ask_all({}, pages).size(), 12u);
+}
+
+// A rank may say as much as fits a line of its reports.
+TEST_F(StatusPages, LongProgressMakesPagesSmaller) {
+  submit(1'000);
+  for (const auto& [name, job] : cluster_.graphs.at(GraphId{1}).jobs)
+    progress_[{GraphId{1}, name}] = std::string(limits::kReportLineBytesMax, 'x');
+  int pages = 0;
+  EXPECT_EQ(ask_all({}, pages).size(), 1'000u);
+  EXPECT_GE(pages, 8);  // 64 MB in messages of about 8
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ class SteppedCoordinator : private Clock,
       turn();
     }
   }
-  // Comes with the next turn, and what is answered to it is passed over.
-  void tell(const std::function<void(wire::Message::Builder)>& fill) {
+  // Comes with the next turn.
+  void leave(const std::function<void(wire::Message::Builder)>& fill) {
     capnp::MallocMessageBuilder builder;
     fill(wire::begin(builder));
     inbox_.push_back(*wire::encode(builder));
@@ -78,13 +78,26 @@ class SteppedCoordinator : private Clock,
     outbox_.clear();
     return answer;
   }
-  // What comes back is not looked at.
+  // What needs no answer, or several.
   void tell(const std::function<void(wire::Message::Builder)>& fill) {
     capnp::MallocMessageBuilder builder;
     fill(wire::begin(builder));
     inbox_.push_back(*wire::encode(builder));
     turn();
     outbox_.clear();
+  }
+  // A worker of this name with two cores has joined.
+  void join(const std::string& node) {
+    tell([&](wire::Message::Builder message) {
+      auto join = message.initJoin();
+      join.setNode(node);
+      join.setIncarnation(1);
+      join.setAddress("127.0.0.1");
+      join.setCpus(2);
+      join.setMemoryBytes(1u << 30);
+      join.initPorts(1).set(0, 29'500);
+      join.setSequence(1);
+    });
   }
   wire::Envelope submit(const std::string& spec, const std::string& token) {
     return ask([&](wire::Message::Builder message) {

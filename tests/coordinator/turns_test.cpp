@@ -15,7 +15,7 @@ class TurnStory : public SteppedCoordinator {
  public:
   TurnStory() : SteppedCoordinator(WallTime{1'795'831'080'000}) {
     start();
-    tell([](wire::Message::Builder message) {
+    leave([](wire::Message::Builder message) {
       auto join = message.initJoin();
       join.setNode("a");
       join.setIncarnation(42);
@@ -30,8 +30,8 @@ class TurnStory : public SteppedCoordinator {
     turn();
   }
 
-  void tell_end_of(std::uint64_t fence) {
-    tell([&](wire::Message::Builder message) {
+  void leave_end_of(std::uint64_t fence) {
+    leave([&](wire::Message::Builder message) {
       auto reports = message.initReports();
       reports.setNode("a");
       reports.setIncarnation(42);
@@ -42,16 +42,16 @@ class TurnStory : public SteppedCoordinator {
       report.initEnded().setReason("exited 0");
     });
   }
-  void tell_heartbeat() {
-    tell([](wire::Message::Builder message) {
+  void leave_heartbeat() {
+    leave([](wire::Message::Builder message) {
       auto heartbeat = message.initHeartbeat();
       heartbeat.setNode("a");
       heartbeat.setIncarnation(42);
       heartbeat.setSequence(2);
     });
   }
-  void tell_submission(std::int64_t priority, const char* token) {
-    tell([&](wire::Message::Builder message) {
+  void leave_submission(std::int64_t priority, const char* token) {
+    leave([&](wire::Message::Builder message) {
       auto submit = message.initSubmit();
       submit.setSpec("graph: g\npriority: " + std::to_string(priority) +
                      "\njobs: { a: { kind: command, command: [x] } }");
@@ -72,16 +72,16 @@ class TurnStory : public SteppedCoordinator {
 
 TEST(Turns, AHeartbeatAtTheEndOfATurnDecidesNothingThatAReplayDoesNotKnowOf) {
   TurnStory story;
-  story.tell_submission(0, "runs");
-  story.tell_submission(0, "next");
+  story.leave_submission(0, "runs");
+  story.leave_submission(0, "next");
   story.turn();
   story.pass(Millis(1'000));
-  story.tell_end_of(1);
-  story.tell_heartbeat();
+  story.leave_end_of(1);
+  story.leave_heartbeat();
   story.turn();
   story.pass(Millis(1'000));
-  story.tell_submission(5, "urgent");
-  story.tell_heartbeat();
+  story.leave_submission(5, "urgent");
+  story.leave_heartbeat();
   story.turn();
   const std::vector<std::string_view> before = story.states();
   ASSERT_EQ(before, (std::vector<std::string_view>{"succeeded", "running", "queued"}));

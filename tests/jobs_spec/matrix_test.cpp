@@ -122,6 +122,49 @@ TEST(Matrix, OneLineMakesAHundredThousandJobs) {
   EXPECT_EQ(graph->jobs.back().name, "a.100000");
 }
 
+// Each has a job of the other for it, found without a look at all the others.
+TEST(Matrix, TwoLargeOnesWithTheSameValuesMeetPairByPair) {
+  const auto graph = parse_graph(R"(graph: g
+jobs:
+  first: { kind: command, matrix: { n: { from: 1, to: 40000 } }, command: [make, "${matrix.n}"] }
+  then:  { kind: command, matrix: { n: { from: 1, to: 40000 } }, needs: [first], command: [use, "${matrix.n}"] }
+)",
+                                 "g.yaml");
+  ASSERT_TRUE(graph) << graph.error().message;
+  ASSERT_EQ(graph->jobs.size(), 80'000u);
+  EXPECT_THAT(graph->jobs[79'999].needs, ElementsAre("first.40000"));
+}
+
+TEST(Matrix, OfOthersWithoutACommonKeyThereIsABound) {
+  EXPECT_THAT(
+      refusal(R"(graph: g
+jobs:
+  first: { kind: command, matrix: { n: { from: 1, to: 40000 } }, command: [make, "${matrix.n}"] }
+  then:  { kind: command, matrix: { m: { from: 1, to: 40000 } }, needs: [first], command: [use, "${matrix.m}"] }
+)"),
+      HasSubstr("g.yaml:4: jobs.then: names the jobs of first, which makes more than 1000000 names in "
+                "the whole graph, must name fewer, or have the same matrix"));
+}
+
+TEST(Matrix, AHundredThousandJobsThatNeedNobodyThereIsAreRefusedInAMoment) {
+  EXPECT_THAT(
+      refusal("graph: g\njobs:\n  a: { kind: command, matrix: { n: { from: 1, to: 100000 } }, "
+              "needs: [b], command: [make, '${matrix.n}'] }\n"),
+      ::testing::EndsWith("g.yaml:3: jobs.a.needs: no job is called \"b\" of the 100000 of the graph"));
+}
+
+TEST(Matrix, ValuesOfTheSameNumberAgreeHoweverTheyAreWritten) {
+  const auto graph = parse_graph(R"(graph: g
+jobs:
+  first: { kind: command, matrix: { n: [1, 2], side: [l, r] }, command: [make, "${matrix.n}", "${matrix.side}"] }
+  then:  { kind: command, matrix: { n: [1.0, 3] }, needs: [first], command: [use, "${matrix.n}"] }
+)",
+                                 "g.yaml");
+  ASSERT_TRUE(graph) << graph.error().message;
+  EXPECT_THAT(graph->jobs[4].needs, ElementsAre("first.1.l", "first.1.r"));
+  EXPECT_THAT(graph->jobs[5].needs, ElementsAre());
+}
+
 TEST(Edges, AreOneTextForAllNeedsOrAMapForSome) {
   const auto graph = parse_graph(R"(graph: g
 jobs:

@@ -30,12 +30,28 @@ TEST(CheckpointIndex, ListsNewestFirstAndKeepsRunsApart) {
   EXPECT_THAT(*index.list("1/train"),
               ElementsAre(checkpoint(70'000, 1), checkpoint(300, 1), checkpoint(5, 1)));
   EXPECT_EQ(*index.newest("1/train"), checkpoint(70'000, 1));
-  ASSERT_TRUE(index.forget("1/train", {5, 300, 12}));
-  EXPECT_THAT(*index.list("1/train"), ElementsAre(checkpoint(70'000, 1)));
-  EXPECT_EQ(index.list("1/train2")->size(), 1u);
 }
 
-TEST(CheckpointIndex, OlderFenceIsRefusedAlsoAfterItsStepsAreForgotten) {
+TEST(CheckpointIndex, RunsAreForgottenByTheBeginningOfTheirNamesWithTheirFences) {
+  TemporaryFolder folder;
+  auto database = Database::open(folder.path());
+  ASSERT_TRUE(database);
+  CheckpointIndex index(*database);
+  for (const char* run : {"1/train", "1/zebra", "10/train", "2/train"})
+    ASSERT_TRUE(index.record(run, checkpoint(5, 3)));
+  Batch forgotten;
+  CheckpointIndex::forget_runs("1/", forgotten);
+  CheckpointIndex::forget_runs("7/", forgotten);  // there is none
+  ASSERT_TRUE(database->write(forgotten));
+  EXPECT_EQ(index.list("1/train")->size(), 0u);
+  EXPECT_EQ(index.list("1/zebra")->size(), 0u);
+  EXPECT_EQ(index.list("10/train")->size(), 1u);
+  EXPECT_EQ(index.list("2/train")->size(), 1u);
+  EXPECT_TRUE(index.record("1/train", checkpoint(6, 1))) << "its fence is forgotten as well";
+  EXPECT_EQ(index.record("2/train", checkpoint(6, 1)).error().code, Code::kFenced);
+}
+
+TEST(CheckpointIndex, OlderFenceIsRefusedAlsoAfterReopening) {
   TemporaryFolder folder;
   {
     auto database = Database::open(folder.path());
@@ -43,14 +59,13 @@ TEST(CheckpointIndex, OlderFenceIsRefusedAlsoAfterItsStepsAreForgotten) {
     CheckpointIndex index(*database);
     ASSERT_TRUE(index.record("run", checkpoint(1, 3)));
     ASSERT_TRUE(index.record("run", checkpoint(2, 4)));
-    ASSERT_TRUE(index.forget("run", {2}));
     EXPECT_EQ(index.record("run", checkpoint(3, 3)).error().code, Code::kFenced);
   }
   auto database = Database::open(folder.path());
   ASSERT_TRUE(database);
   CheckpointIndex index(*database);
   EXPECT_EQ(index.record("run", checkpoint(3, 3)).error().code, Code::kFenced);
-  EXPECT_THAT(*index.list("run"), ElementsAre(checkpoint(1, 3)));
+  EXPECT_THAT(*index.list("run"), ElementsAre(checkpoint(2, 4), checkpoint(1, 3)));
 }
 
 TEST(CheckpointIndex, IsMadeAnewFromTheManifests) {

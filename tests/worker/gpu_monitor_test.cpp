@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -61,6 +62,13 @@ TEST_F(Gpus, AreListedWithTheirNamesAndMemory) {
   EXPECT_EQ((*listed)[1].uuid, "GPU-stub-1");
   EXPECT_EQ((*listed)[1].model, "Stub H100 80GB");
   EXPECT_EQ((*listed)[1].memory_bytes, 80ull << 30);
+}
+
+TEST_F(Gpus, AreWatchedByAProcessThatNoSignalOfATerminalReaches) {
+  ASSERT_TRUE(monitor->list(std::chrono::seconds(30)));
+  ASSERT_EQ(monitor->pids().size(), 1u);
+  const pid_t watcher = *monitor->pids().begin();
+  EXPECT_EQ(getsid(watcher), watcher) << "it shares a session with whoever started it";
 }
 
 TEST_F(Gpus, AFaultOfTheDeviceCondemnsItAndAnErrorOfAProgramDoesNot) {
