@@ -137,8 +137,7 @@ void Holding::move_newest(Nodes nodes) {
   has_changed_ = true;
   is_moved_[order_.back()] = true;
   Hold& newest = hold(order_.back());
-  for (const NodeId& node : newest.nodes)
-    cluster_.index.places.keep(*cluster_.index.places.find(node), -1);
+  for (const NodeId& node : newest.nodes) cluster_.index.places.keep(*cluster_.index.places.find(node), -1);
   newest.nodes = std::move(nodes);
   mark_nodes(newest.nodes, order_.back());
 }

@@ -16,10 +16,10 @@ inline constexpr std::size_t kRestPassedMax = 2'500;
 inline constexpr Millis kRestPause = std::chrono::seconds(1);
 
 struct Rest {
-  ClassKey key;            // the next that is looked at is of this class, or of the one after it
-  Groups::First from{};    // and does not begin before this
-  bool is_again = false;   // something has changed since: what was looked at is looked at once more
-  bool is_due = false;     // its time has come, and no decision since
+  ClassKey key;           // the next that is looked at is of this class, or of the one after it
+  Groups::First from{};   // and does not begin before this
+  bool is_again = false;  // something has changed since: what was looked at is looked at once more
+  bool is_due = false;    // its time has come, and no decision since
   Instant due_at{};
   bool operator==(const Rest&) const = default;
 };
