@@ -149,6 +149,9 @@ Result<void> serve(Coordinator& coordinator, const Shell& shell) {
   return {};
 }
 
+// What opening the database writes, with its write-ahead log and manifest begun anew.
+constexpr std::uint64_t kBytesToOpen = 4u << 20;
+
 }  // namespace
 
 Result<void> run_coordinator(const CoordinatorOptions& options, const Log& log) {
@@ -158,6 +161,10 @@ Result<void> run_coordinator(const CoordinatorOptions& options, const Log& log) 
   Room room(options.state, options.disk_reserve_bytes,
             log);  // first: to open the database takes room as well
   room.look();
+  if (const std::uint64_t free = room.free_bytes(); free < kBytesToOpen)
+    return fail(Code::kExhausted, "the disk of " + options.state.string() + " has " + std::to_string(free) +
+                                      " bytes free, too few to open the journal: free some and start again; "
+                                      "nothing of what was accepted is lost");
   TRY_ASSIGN(storage::Database database, storage::Database::open(options.state / "db"),
              "starting the coordinator");
   if (database.torn_tail()) log.warn("journal_tail_dropped", {{"reason", *database.torn_tail()}});

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -29,7 +30,8 @@ Room::Room(const std::filesystem::path& folder, std::uint64_t reserve_bytes, Log
 
 std::uint64_t Room::free_bytes() const {
   struct statvfs status {};
-  if (statvfs(folder_.c_str(), &status) != 0) return reserve_bytes_;  // what fails then says so itself
+  if (statvfs(folder_.c_str(), &status) != 0)
+    return std::numeric_limits<std::uint64_t>::max();  // what fails then says so itself
   return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 

@@ -24,9 +24,10 @@ class Room final : public Space {
   void look() override;
   Result<void> check() const override;
   bool is_whole() const override { return is_whole_; }
+  // On the folder's disk, for this user; where nobody can tell, as many as there are.
+  std::uint64_t free_bytes() const;
 
  private:
-  std::uint64_t free_bytes() const;
   bool reserve();
   void give_up_reserve();
 

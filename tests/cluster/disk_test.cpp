@@ -46,11 +46,12 @@ class SmallDisk : public RealCluster {
     if (outcome.exit_code == 0) accepted.insert(Json::parse(outcome.out).at("graph").get<std::uint64_t>());
     return outcome;
   }
-  // It looks at its disk every 100 ms, and may find room that it has made itself, by dropping files of its database.
-  Outcome fill_until_refused() {
+  // It looks at its disk every 100 ms, and may find room that it has made itself, by dropping files of its database: that is
+  // filled, too.
+  Outcome refused_at_last() {
     for (;;) {
-      fill();
       if (const Outcome outcome = try_to_submit("filling"); outcome.exit_code != 0) return outcome;
+      fill();
     }
   }
 
@@ -71,20 +72,41 @@ TEST_F(SmallDisk, WhenItIsFullSubmissionsAreRefusedInWordsAndWhatWasAcceptedEnds
     yaml += "  job" + std::to_string(i) + ": { kind: command, needs: [first], command: [\"true\"] }\n";
   const auto running = submit(yaml);
   said.read_line();
-  const Outcome refused = fill_until_refused();
+  fill();
+  const Outcome refused = refused_at_last();
   EXPECT_EQ(refused.exit_code, 1) << refused.out;
   EXPECT_NE(refused.out.find("disk is full"), std::string::npos) << refused.out;
   EXPECT_NE(refused.out.find("exhausted"), std::string::npos) << refused.out;
   go.write_line("go");
   EXPECT_EQ(wait_until_ended(running).at("state"), "succeeded") << "the reserve is there for this";
-  EXPECT_EQ(fill_until_refused().exit_code, 1);
+  EXPECT_EQ(refused_at_last().exit_code, 1);
   kill_now("coordinator");
   start_coordinator("10s", {"--disk-reserve", "16MiB"});
   EXPECT_EQ(graph(running).at("state"), "succeeded");
-  EXPECT_EQ(fill_until_refused().exit_code, 1);
+  EXPECT_EQ(refused_at_last().exit_code, 1);
   make_room();
   while (try_to_submit("again").exit_code != 0) {  // it looks every 100 ms
   }
+  for (const std::uint64_t id : accepted) EXPECT_EQ(wait_until_ended(id).at("state"), "succeeded") << id;
+}
+
+TEST_F(SmallDisk, WithoutRoomToOpenTheJournalTheCoordinatorSaysSoAndStartsWhenThereIsSome) {
+  start_coordinator("10s", {"--disk-reserve", "16MiB"});
+  ASSERT_EQ(try_to_submit("kept").exit_code, 0);
+  kill_now("coordinator");
+  fs::remove(disk() / "reserve");
+  fill();
+  const Outcome refused =
+      run({"coordinator", "--state", disk(), "--store", folder / "store", "--bind", "tcp://127.0.0.1:*",
+           "--endpoint-file", folder / "endpoint", "--key", folder / "keys/coordinator.secret", "--allow",
+           folder / "allowed-keys", "--disk-reserve", "16MiB"});
+  EXPECT_EQ(refused.exit_code, 1) << refused.out;
+  EXPECT_NE((refused.out + refused.err).find("too few to open the journal: free some and start again"),
+            std::string::npos)
+      << refused.out << refused.err;
+  make_room();
+  start_coordinator("10s", {"--disk-reserve", "16MiB"});
+  start_worker("a");
   for (const std::uint64_t id : accepted) EXPECT_EQ(wait_until_ended(id).at("state"), "succeeded") << id;
 }
 

@@ -51,7 +51,7 @@ std::vector<What> one_of_each() {
       FailureReported{Fence{9}, RankId{3}, "the loss is NaN"},
       ArtifactRecorded{Fence{9}, "dataset", Artifact{"/store/d", "hash"}},
       CheckpointRecorded{Fence{9}, 100, "/store/c", "hash", 1ull << 40},
-      CoordinatorStarted{Instant{77}},
+      CoordinatorStarted{Instant{77}, 4},
       JobSkipped{job, "its condition does not hold"},
       TimeLimitReached{Fence{9}},
       GraphsArchived{{GraphId{3}, GraphId{5}}},
