@@ -1,6 +1,6 @@
 // coordinator/retention.h – when what ended graphs have left behind goes for good: their rows in the archive, what is
-// known of their checkpoints, and the output of their ranks, by age and by number of jobs, the ones that ended first first. What they made stays: nothing in the store
-// is touched. Little at a time, so that nobody waits for it; what was begun is gone on with after a restart. Threads: the
+// known of their checkpoints, and the output of their ranks, by age and by number of jobs, the ones that ended first
+// first. What they made stays: nothing in the store is touched. Little at a time, so that nobody waits for it; what was begun is gone on with after a restart. Threads: the
 // coordinator's own.
 #pragma once
 

@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
 #include <cstdlib>
@@ -34,6 +35,12 @@ torch::Device choose_device(const std::string& device) {
     throw std::runtime_error("a GPU was to be used but cannot be: " + problem +
                              "; set run.device to cpu to train without");
   return torch::Device(torch::kCUDA, 0);  // CUDA_VISIBLE_DEVICES holds this rank's own
+}
+
+void finish_own_work(torch::Device device) {
+  if (device.is_cpu()) return;
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  guard.synchronizeStream(guard.getStream(device));
 }
 
 void compare_devices(torch::Device own, model::Collective& ranks) {

@@ -18,6 +18,9 @@ torch::Device choose_device(const std::string& device);
 // Collective.
 void compare_devices(torch::Device own, model::Collective& ranks);
 
+// Waits for what this thread has asked of the device so far, but not for operations between ranks that are under way.
+void finish_own_work(torch::Device device);
+
 // `precision`: fp32, bf16, or auto – bfloat16 on GPUs and on CPUs that multiply it natively.
 torch::ScalarType choose_compute_type(const std::string& precision, torch::Device device);
 

@@ -1,7 +1,5 @@
 #include "jobs/process_group.h"
 
-#include <ATen/detail/CUDAHooksInterface.h>
-
 #include <functional>
 #include <iostream>
 #include <numeric>
@@ -10,6 +8,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "jobs/devices.h"
 #include "jobs/nccl_backend.h"
 
 namespace paddock::jobs {
@@ -158,7 +157,7 @@ class C10dRanks final : public model::Collective {
   // The tensor itself, contiguous, where a backend takes it; else a copy on the CPU. A GPU's own work is waited for here, where it
   // does not count as waiting for the others.
   torch::Tensor carried(const torch::Tensor& tensor) {
-    if (tensor.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(tensor.device().index());
+    finish_own_work(tensor.device());
     if (tensor.device().is_cpu() || has_nccl()) return tensor.contiguous();
     return tensor.cpu().contiguous();
   }

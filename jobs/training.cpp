@@ -174,6 +174,7 @@ class Training {
     std::vector<ShardNumbers> shard_numbers;
     for (const auto& batch : batches) shard_numbers.push_back({{}, batch.plain.samples_hash});
     for (Student& student : state_.students) learn(student, batches, taught, shard_numbers);
+    finish_own_work(device_);
     const double seconds = seconds_since(begin) - (ranks_.seconds_waited() - waited);
     watchdog_.enter("the update together with the other ranks", state_.step, ranks_.ranks() > 1);
     const StepNumbers numbers =

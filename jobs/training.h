@@ -78,7 +78,8 @@ TrainingPlan common_plan(std::string kind, nlohmann::json resolved, const Option
 
 struct TrainingHooks {
   std::function<void(std::int64_t step)> after_step;  // tests throw here, to be killed
-  // Of each student and shard, before they are summed; `data_step`: whose samples they come from. Tests spoil them here.
+  // Of each student and shard, before they are summed; `data_step`: whose samples they come from. Tests spoil them here, on one
+  // rank: of several, those of the last shard have left by then (model/gradient_sum.h).
   std::function<void(std::int64_t data_step, const std::string& student, torch::Tensor& gradients)>
       on_gradients;
 };

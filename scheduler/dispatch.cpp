@@ -77,7 +77,7 @@ class Decision {
       holding_.give_up_seat(key);
       ++passed_over_;
       // There is nothing else to be tried.
-      if (holding_.is_full() && shapes_failed_ >= index_.groups.numbers_end()) return true;
+      if (holding_.is_full() && shapes_failed_ >= index_.groups.shapes()) return true;
       if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) return false;
     }
     return !turns_.has_left_out();

@@ -69,6 +69,7 @@ class Groups {
   const std::map<ClassKey, Class>& classes() const { return classes_; }
   // All numbers of shapes are below. A number stays its shape's while a job of that shape is queued.
   std::size_t numbers_end() const { return numbers_end_; }
+  std::size_t shapes() const { return shapes_.size(); }
   const Need& need(std::uint32_t number) const { return needs_[number]; }
   Failure& failure(std::uint32_t number) { return failures_[number]; }
   // While a decision points to them, classes stay though they are empty.

@@ -1,6 +1,6 @@
 // scheduler/rest.h – the part of the queue that a decision does not come to. A decision is short however long the queue is, so it
 // tries no more than so many jobs in vain (backfill.h, priority.h); what lies behind those is looked through bit by bit, a bit
-// with each decision and one a second when nothing else happens: by tenant, priority and order of submission, which stay
+// with each decision and one a second when nothing else happens: by tenant, priority (the lowest first) and order of submission, which stay
 // as they are while shares and priorities go up and down. So no job that fits waits for ever behind jobs that do not.
 // Threads: values.
 #pragma once

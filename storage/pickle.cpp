@@ -72,6 +72,7 @@ constexpr PickleIndex kOtherIndex = 1;
 constexpr PickleIndex kFalseIndex = 2;
 constexpr PickleIndex kTrueIndex = 3;
 constexpr PickleIndex kNotInMemo = UINT32_MAX;
+constexpr std::size_t kGlobalNameBytesMax = 4'096;  // each use of a remembered text would copy it
 constexpr unsigned char kProtocolMin = 2;
 constexpr unsigned char kProtocolMax = 5;
 
@@ -160,6 +161,10 @@ class Machine {
         const PickleIndex module = pop();
         if (values_[name].kind != Kind::kText || values_[module].kind != Kind::kText)
           refuse(Code::kCorrupt, "names a global by something that is not text");
+        if (values_[name].text.size() + values_[module].text.size() > kGlobalNameBytesMax)
+          refuse(Code::kInvalid,
+                 "names a global by more than " + std::to_string(kGlobalNameBytesMax) + " bytes");
+        if (error_) return true;
         return push(make({.kind = Kind::kGlobal, .text = values_[module].text + "." + values_[name].text}));
       }
       default:

@@ -186,9 +186,9 @@ class Collector {
     if (call.function == "torch.Size" || call.function == "torch.device" || call.function == "_codecs.encode")
       return {};
     // A module of TorchScript: its parameters, buffers, modules and whatever else it has are its state.
-    if (call.function.starts_with(kScriptedClass)) return visit(pickle_.at(index).state, depth);
+    if (call.function.starts_with(kScriptedClass)) return visit_within(pickle_.at(index).state, depth);
     if (call.function.starts_with(kScriptedContainer) && !call.arguments->empty())
-      return visit(call.arguments->front(), depth);
+      return visit_within(call.arguments->front(), depth);
     const std::string_view outermost = call.function;
     for (int wrappers = 0; wrappers < kWrappersMax; ++wrappers) {
       if (call.function == "torch._utils._rebuild_tensor_v2") return take_tensor(*call.arguments, false);
@@ -196,6 +196,16 @@ class Collector {
       call = unwrapped(call);
     }
     return drop(outermost.empty() ? "object" : std::string(outermost));
+  }
+
+  // What stands for the value itself, under its name.
+  Result<void> visit_within(PickleIndex index, std::size_t depth) {
+    if (++calls_ > kTensorNestingMax)
+      return fail(Code::kInvalid, "\"" + name_.substr(0, 100) + "…\" lies in more than " +
+                                      std::to_string(kTensorNestingMax) + " objects, or contains itself");
+    auto visited = visit(index, depth);
+    --calls_;
+    return visited;
   }
 
   // The function is empty when what is called has no name.
@@ -344,6 +354,7 @@ class Collector {
   std::string name_;  // of the value being visited
   std::set<std::string> names_;
   std::size_t visits_ = 0;
+  std::size_t calls_ = 0;  // that are being visited, one within the other
   std::size_t dropped_unnamed_ = 0;
 };
 

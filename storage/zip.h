@@ -1,7 +1,7 @@
 // storage/zip.h – the entries of a zip archive whose members are stored as they are (method 0), as
 // torch.save writes them: zip64 or not, any padding between members. The reader takes nothing on trust:
-// records inside the file, a local header of the same name for each entry, no name twice, no more bytes in
-// all than the file has, CRC-32 of every entry. Format: PKWARE's APPNOTE. Threads: pure functions and
+// records inside the file, a local header of the same name for each entry, no name twice among those
+// that are wanted, no more bytes in all than the file has, CRC-32 of every wanted entry. Format: PKWARE's APPNOTE. Threads: pure functions and
 // values.
 #pragma once
 

@@ -284,13 +284,16 @@ class Expansion {
       if (!target) return;
       const auto meant_jobs = meant(job, *target);
       if (has_too_many_names()) return;
+      const std::vector<std::size_t>& made = made_.at(*target).jobs;
+      if (made.empty()) return;  // all its names were taken, which has been told
       if (meant_jobs.size() != 1) {
+        names_ += made.size();  // all are told
         problem("jobs." + written(job) + "." + path,
                 "refers to " + *target + ", which stands for " + enumerate(names_of(*target)) +
                     "; name one of them, put the reference into a list, or give this job the same matrix");
       }
       // What is wrong is told once: whatever looks at the text later takes it for one of them.
-      const std::string taken = meant_jobs.size() == 1 ? meant_jobs.front() : names_of(*target).front();
+      const std::string taken = meant_jobs.size() == 1 ? meant_jobs.front() : result_.jobs[made.front()].name;
       json = renamed(json.get<std::string>(), *target, taken);
       return resolve_texts(job, path, json);  // a text may refer to several jobs
     }

@@ -153,6 +153,25 @@ TEST(Matrix, AHundredThousandJobsThatNeedNobodyThereIsAreRefusedInAMoment) {
       ::testing::EndsWith("g.yaml:3: jobs.a.needs: no job is called \"b\" of the 100000 of the graph"));
 }
 
+TEST(Matrix, OneThatMakesNothingButTakenNamesMayBeReferredTo) {
+  EXPECT_THAT(refusal(R"(graph: g
+jobs:
+  a.1: { kind: command, command: [x] }
+  a: { matrix: { x: [1] }, kind: command, command: ["${matrix.x}"] }
+  b: { kind: command, command: [x], environment: { A: "${a.dataset}" } }
+)"),
+              HasSubstr("a.1"));
+}
+
+TEST(Matrix, FiftyThousandJobsThatMeanNoneOfFiftyThousandAreRefusedInAMoment) {
+  EXPECT_THAT(refusal(R"(graph: g
+jobs:
+  a: { matrix: { x: { from: 0, to: 49999 } }, kind: command, command: ["${matrix.x}"] }
+  b: { matrix: { x: { from: 50000, to: 99999 } }, kind: command, command: ["${matrix.x}"], environment: { A: "${a.dataset}" } }
+)"),
+              HasSubstr("refers to a, which stands for"));
+}
+
 TEST(Matrix, ValuesOfTheSameNumberAgreeHoweverTheyAreWritten) {
   const auto graph = parse_graph(R"(graph: g
 jobs:

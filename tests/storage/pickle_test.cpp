@@ -106,5 +106,15 @@ TEST(Pickle, SizesAreBounded) {
               HasSubstr("too many marks"));
 }
 
+// Six bytes that name a global by a long text again would copy it each time.
+TEST(Pickle, NamesOfGlobalsAreBounded) {
+  const std::string long_text = std::string("X\x00\x20\x00\x00", 5) + std::string(8'192, 'n');
+  const auto parsed = parse_pickle(bytes_of(std::string("\x80\x04", 2) + long_text + "q" +
+                                            std::string("\x00", 1) + "h" + std::string("\x00", 1) + "\x93."));
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().code, Code::kInvalid);
+  EXPECT_NE(parsed.error().message.find("names a global by more than 4096 bytes"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace paddock::storage

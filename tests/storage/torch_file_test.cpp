@@ -274,6 +274,14 @@ TEST(TorchFile, NamesNestingAndByteOrderAreChecked) {
   EXPECT_THAT(refusal(read_dict(text("w") + std::string(80, ']') + std::string(79, 'a')), Code::kInvalid),
               HasSubstr("more than 64 containers"));
   EXPECT_THAT(refusal(read_dict(text("w") + "]q\1h\1a"), Code::kInvalid), HasSubstr("contains itself"));
+  // An object of TorchScript that is its own state, and a hundred of which each is the state of the one before.
+  const std::string object = "c__torch__\nX\n)\x81";
+  EXPECT_THAT(refusal(read_dict(text("w") + object + "q\1h\1b"), Code::kInvalid),
+              HasSubstr("contains itself"));
+  std::string chain;
+  for (int i = 0; i < 100; ++i) chain += object;
+  EXPECT_THAT(refusal(read_dict(text("w") + chain + std::string(99, 'b')), Code::kInvalid),
+              HasSubstr("more than 64 objects"));
   // Each of 30 lists holds the one before twice.
   std::string doubled = "]";
   for (int i = 0; i < 30; ++i) doubled += "q\1" + std::string("0](h\1h\1e");
