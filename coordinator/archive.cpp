@@ -176,12 +176,13 @@ Result<bool> Archive::list_by_end(std::size_t rows) {
       TRY(list_rows("summary/", rows, Step::kTokens,
                     [this](std::string_view, std::string_view row) { return look_for_unlisted(row); }),
           "listing the archive by age");
-      if (listing_.tokenless.empty() && listing_.step == Step::kTokens) listing_.step = Step::kDone;
+      if (listing_.unlisted.empty() && listing_.step == Step::kTokens) listing_.step = Step::kDone;
       break;
     case Step::kTokens:
       TRY(list_rows("token/", rows, Step::kDone,
                     [this](std::string_view key, std::string_view row) { return give_token(key, row); }),
           "listing the archive by age");
+      if (listing_.step == Step::kDone) TRY(list_those_without_token(), "listing the archive by age");
       break;
     case Step::kDone:
       break;
@@ -223,26 +224,36 @@ Result<void> Archive::look_for_unlisted(std::string_view row) {
   Cluster past;
   TRY(find(summary->id, past), "listing what an older version archived");
   const Graph& graph = past.graphs[summary->id];
-  Batch rows;
-  rows.put(Column::kArchive, ended_key(*summary), ended_row(graph.jobs.size(), ""));
-  TRY(database_->write(rows, storage::Sync::kLater), "listing what an older version archived");
+  // Its row is written once its token is known: a graph with a row is not looked at again.
   jobs_ += graph.jobs.size();
-  listing_.tokenless[summary->id] = Ended{summary->id, summary->ended, graph.jobs.size(), ""};
+  listing_.unlisted[summary->id] = Ended{summary->id, summary->ended, graph.jobs.size(), ""};
+  return {};
+}
+
+Result<void> Archive::list_graph(const Ended& graph, const std::string& token) {
+  Graph named;
+  named.id = graph.id;
+  named.ended = graph.ended;
+  Batch rows;
+  rows.put(Column::kArchive, ended_key(named), ended_row(graph.jobs, token));
+  TRY(database_->write(rows, storage::Sync::kLater), "listing what an older version archived");
   return {};
 }
 
 Result<void> Archive::give_token(std::string_view key, std::string_view row) {
   const auto id = storage::number_of(row);
-  const auto found = id ? listing_.tokenless.find(GraphId{*id}) : listing_.tokenless.end();
-  if (found == listing_.tokenless.end()) return {};
-  Graph named;
-  named.id = found->second.id;
-  named.ended = found->second.ended;
-  const std::string token(key.substr(std::string_view("token/").size()));
-  Batch rows;
-  rows.put(Column::kArchive, ended_key(named), ended_row(found->second.jobs, token));
-  TRY(database_->write(rows, storage::Sync::kLater), "listing what an older version archived");
-  listing_.tokenless.erase(found);
+  const auto found = id ? listing_.unlisted.find(GraphId{*id}) : listing_.unlisted.end();
+  if (found == listing_.unlisted.end()) return {};
+  TRY(list_graph(found->second, std::string(key.substr(std::string_view("token/").size()))),
+      "giving a graph its token");
+  listing_.unlisted.erase(found);
+  return {};
+}
+
+Result<void> Archive::list_those_without_token() {
+  for (const auto& [id, graph] : listing_.unlisted)
+    TRY(list_graph(graph, ""), "listing a graph without a token");
+  listing_.unlisted.clear();
   return {};
 }
 

@@ -64,8 +64,8 @@ class Archive {
   // Where list_by_end() is: it counts what is listed, looks for graphs that are not, and gives those their tokens.
   struct Listing {
     enum class Step { kCount, kLook, kTokens, kDone } step = Step::kCount;
-    std::string from;                      // the first key that was not seen in this step
-    std::map<GraphId, Ended> tokenless{};  // those that were not listed
+    std::string from;                     // the first key that was not seen in this step
+    std::map<GraphId, Ended> unlisted{};  // without a row yet
   };
   // Calls `visit(key, row)` for so many rows of the step's kind, from where the last call ended; then the next step begins.
   Result<void> list_rows(std::string_view kind, std::size_t rows, Listing::Step next,
@@ -73,6 +73,8 @@ class Archive {
   Result<void> count_listed(std::string_view key, std::string_view row);
   Result<void> look_for_unlisted(std::string_view row);
   Result<void> give_token(std::string_view key, std::string_view row);
+  Result<void> list_those_without_token();
+  Result<void> list_graph(const Ended& graph, const std::string& token);
 
   storage::Tables* database_;
   std::uint64_t jobs_ = 0;  // of the graphs that were counted

@@ -279,7 +279,7 @@ Result<void> Coordinator::carry_out(const Effects& effects) {
 }
 
 void Coordinator::carry_out(const scheduler::PrepareJob&) {
-  // Done already, by the turn itself: the job then starts with the same sync.
+  // Done already, by the turn itself: the job then starts with the same sync. Or noted as unprepared, and done by one of the next.
 }
 
 void Coordinator::carry_out(const scheduler::RecordCheckpoint& effect) {

@@ -5,12 +5,6 @@
 
 namespace paddock::coordinator {
 
-namespace {
-
-constexpr std::size_t kRowsListedAtOnce = 4'096;  // some milliseconds
-
-}  // namespace
-
 bool Retention::is_due(const Archive::Ended& graph, WallTime now) const {
   const bool is_old = options_.keep_archive > Millis(0) &&
                       (now.unix_ms - graph.ended.unix_ms > options_.keep_archive.count() ||
@@ -22,7 +16,8 @@ Result<bool> Retention::look(WallTime now) {
   TRY_ASSIGN(bool has_more, remove_logs(), "removing the output of old graphs");
   if (options_.keep_archive == Millis(0) && options_.archive_jobs_max == 0) return has_more;
   if (!is_listed_) {
-    TRY_ASSIGN(is_listed_, archive_.list_by_end(kRowsListedAtOnce), "listing the archive by age");
+    TRY_ASSIGN(is_listed_, archive_.list_by_end(limits::kArchiveRowsListedAtOnceMax),
+               "listing the archive by age");
     if (!is_listed_) return true;
   }
   TRY_ASSIGN(const auto oldest, archive_.oldest(limits::kGraphsRemovedAtOnceMax), "looking for old graphs");

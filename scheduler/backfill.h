@@ -17,6 +17,8 @@ inline constexpr std::size_t kTriedInVainMax = 2'000;
 inline constexpr std::size_t kPassedOverMax = 10'000;
 // So often a decision looks for nodes to keep. Jobs for which the whole cluster is too small do not count.
 inline constexpr std::size_t kSearchesMax = 8;
+// Of these for one job, which searches again where what it found is reserved by then.
+inline constexpr int kSearchesOfAJobMax = 3;
 
 // Nodes for it, none of `closed`, those first that have room soonest; none: there are too few others.
 std::optional<Hold> new_hold(const Cluster& cluster, const JobKey& key, const Wanted& wanted,

@@ -43,7 +43,8 @@ class Decision {
         turns_(step.cluster, step.at.now),
         holding_(step.cluster, step.at),
         index_(step.cluster.index),
-        has_failed_(step.cluster.index.groups.numbers_end(), false) {
+        has_failed_(step.cluster.index.groups.numbers_end(), false),
+        is_counted_(has_failed_) {
     if (index_.has_new_nodes) {
       ++index_.decisions;
       ++index_.nodes_state;
@@ -76,8 +77,10 @@ class Decision {
       turns_.drop();
       holding_.give_up_seat(key);
       ++passed_over_;
-      // There is nothing else to be tried.
-      if (holding_.is_full() && shapes_failed_ >= index_.groups.shapes()) return true;
+      // There is nothing else to be tried. Where nodes are reserved, what fails depends on who asks, and how much of that was
+      // remembered must not decide how far this goes.
+      const bool is_told_by_shapes = cluster_.rules < 5 || !is_reserved_;
+      if (is_told_by_shapes && holding_.is_full() && shapes_failed_ >= index_.groups.shapes()) return true;
       if (tried_in_vain_ >= kTriedInVainMax || passed_over_ >= kPassedOverMax) return false;
     }
     return !turns_.has_left_out();
@@ -92,7 +95,7 @@ class Decision {
     rest.due_at = step_.at.now + kRestPause;
     if (look_through(rest)) {
       if (!rest.is_again) return cluster_.rest.reset();
-      rest = Rest{{}, {}, false, false, rest.due_at};
+      rest = Rest{.due_at = rest.due_at};
     }
     cluster_.rest = std::move(rest);
   }
@@ -102,7 +105,8 @@ class Decision {
     const auto& classes = index_.groups.classes();
     const std::size_t tried_max = tried_in_vain_ + kRestTriedMax;
     std::size_t passed = 0;
-    for (auto its = classes.lower_bound(rest.key); its != classes.end(); ++its) {
+    for (auto its = class_from(classes, rest.key); its != classes.end();
+         its = class_from(classes, {its->first.first, its->first.second - 1})) {
       if (its->first != rest.key) rest.from = {};
       rest.key = its->first;
       const auto tenant = cluster_.tenants.find(rest.key.first);
@@ -157,8 +161,15 @@ class Decision {
     return known->second;
   }
 
-  void fails(std::uint32_t shape, std::uint32_t fitting, std::size_t holds) {
+  // Once for a shape, whoever asked.
+  void count_in_vain(std::uint32_t shape) {
+    if (cluster_.rules >= 5 && is_counted_[shape]) return;
+    is_counted_[shape] = true;
     ++tried_in_vain_;
+  }
+
+  void fails(std::uint32_t shape, std::uint32_t fitting, std::size_t holds) {
+    count_in_vain(shape);
     if (!remembers_) return;
     index_.groups.failure(shape).decision = index_.decisions;
     index_.groups.failure(shape).fitting = fitting;
@@ -204,7 +215,7 @@ class Decision {
     auto nodes = find_nodes(cluster_, wanted, closed, &would_do);
     if (nodes) return nodes;
     if (remembers_ && !reserved.empty()) {
-      ++tried_in_vain_;
+      count_in_vain(shape);
       fails_with_.insert({shape, &reserved});
     } else {
       fails(shape, would_do, holding_.size());
@@ -284,7 +295,8 @@ class Decision {
   Turns turns_;
   Holding holding_;
   Index& index_;
-  std::vector<bool> has_failed_;                                 // by the number of the shape
+  std::vector<bool> has_failed_;  // by the number of the shape
+  std::vector<bool> is_counted_;  // in tried_in_vain_: those that failed for somebody
   std::map<std::pair<std::string, Millis>, Nodes> reserved_;     // by tenant and how long the job may run
   std::set<std::pair<std::uint32_t, const Nodes*>> fails_with_;  // a shape, where those are closed besides
   std::size_t shapes_failed_ = 0;

@@ -61,15 +61,17 @@ class Groups {
     std::map<First, std::uint32_t> order;  // the number of the shape of the group that begins with it
   };
 
+  using Classes = std::map<ClassKey, Class>;
+
   void insert(const ClassKey& key, const Shape& shape, const Queued& queued);
   // Nothing if it is not there.
   void erase(const ClassKey& key, const Shape& shape, const Queued& queued);
 
   bool has(const ClassKey& key) const;
-  const std::map<ClassKey, Class>& classes() const { return classes_; }
+  const Classes& classes() const { return classes_; }
   // All numbers of shapes are below. A number stays its shape's while a job of that shape is queued.
   std::size_t numbers_end() const { return numbers_end_; }
-  std::size_t shapes() const { return shapes_.size(); }
+  std::size_t shapes() const { return shapes_.size(); }  // of queued jobs
   const Need& need(std::uint32_t number) const { return needs_[number]; }
   Failure& failure(std::uint32_t number) { return failures_[number]; }
   // While a decision points to them, classes stay though they are empty.
@@ -86,7 +88,7 @@ class Groups {
   std::vector<const Shape*> by_number() const;
   std::uint32_t new_number(const Request& request);
 
-  std::map<ClassKey, Class> classes_;
+  Classes classes_;
   std::map<Shape, Numbered> shapes_;
   std::vector<std::uint32_t> unused_;  // numbers below numbers_end_
   std::vector<Need> needs_;            // by number

@@ -121,7 +121,7 @@ std::optional<Hold> Holding::search(const Asking& asking) {
   Closed closed = all();
   closed.others = asking.reserved.empty() ? nullptr : &asking.reserved;
   Nodes reserved;
-  while (searches_ < kSearchesMax) {
+  for (int tried = 0; tried < kSearchesOfAJobMax && searches_ < kSearchesMax; ++tried) {
     ++searches_;
     auto found = new_hold(cluster_, asking.key, asking.wanted, closed, at_.now);
     if (!found || !are_reserved_then(asking, found->from, found->nodes)) return found;

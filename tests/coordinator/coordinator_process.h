@@ -17,7 +17,7 @@
 #include <fstream>
 #include <string>
 
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 extern char** environ;
 

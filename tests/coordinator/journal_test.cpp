@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "storage/database.h"
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "coordinator/room.h"
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 namespace {

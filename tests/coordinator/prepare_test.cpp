@@ -7,7 +7,7 @@
 #include "coordinator/submission.h"
 #include "jobs/spec/parse.h"
 #include "scheduler/apply.h"
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 namespace {

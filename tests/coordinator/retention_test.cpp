@@ -12,7 +12,7 @@
 #include "storage/checkpoint_index.h"
 #include "storage/database.h"
 #include "tests/coordinator/stepped_coordinator.h"
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 namespace {

@@ -12,8 +12,8 @@
 #include "scheduler/apply.h"
 #include "storage/database.h"
 #include "tests/coordinator/story.h"
-#include "tests/coordinator/temporary_folder.h"
 #include "tests/storage/faulty_environment.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 namespace {

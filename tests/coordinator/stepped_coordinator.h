@@ -12,7 +12,7 @@
 
 #include "coordinator/coordinator.h"
 #include "storage/database.h"
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 

@@ -8,7 +8,7 @@
 #include "scheduler/apply.h"
 #include "scheduler/invariants.h"
 #include "storage/database.h"
-#include "tests/coordinator/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::coordinator {
 namespace {

@@ -9,7 +9,7 @@
 #include "data/decode.h"
 #include "data/loader.h"
 #include "tests/data/shards.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::data {
 namespace {
@@ -153,7 +153,7 @@ TEST(Channels, TheUsualNormalisationIsImageNets) {
 
 class ChannelsOfBatches : public testing::Test {
  protected:
-  storage::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   storage::RealDisk disk_;
 };
 

@@ -9,7 +9,7 @@
 #include "data/sampler.h"
 #include "tests/data/shards.h"
 #include "tests/data/small_batches.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::data {
 namespace {
@@ -19,7 +19,7 @@ class LoaderTest : public testing::Test {
   storage::ShardSet pictures(int samples, const std::vector<int>& torn = {}) {
     return write_pictures(disk_, folder_.path() / "set", samples, torn);
   }
-  storage::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   storage::RealDisk disk_;
 };
 

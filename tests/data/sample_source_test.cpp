@@ -19,7 +19,7 @@
 #include "tests/data/small_batches.h"
 #include "tests/storage/faulty_disk.h"
 #include "tests/storage/tar_archive.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::data {
 namespace {
@@ -77,7 +77,7 @@ class SampleSourceTest : public testing::Test {
     return open_splits(disk_, options);
   }
 
-  storage::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   storage::RealDisk disk_;
 };
 

@@ -11,30 +11,11 @@
 #include "data/encode.h"
 #include "jobs/value_or_throw.h"
 #include "storage/shard.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::jobs {
 
 namespace fs = std::filesystem;
-
-// A folder of its own, gone with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "paddock-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 // Squares on paper. The picture numbered `torn` ends in the middle.
 inline void write_split(const fs::path& dir, int pictures, std::uint64_t seed, int torn = -1,

@@ -130,7 +130,7 @@ void submit_too_large(Scenario& story, std::size_t kinds, std::int64_t priority)
   std::vector<JobBuilder> jobs;
   for (std::size_t i = 0; i < kinds; ++i)
     jobs.push_back(job(("j" + std::to_string(i)).c_str())
-                       .memory((2ull << 30) + 1'000 * static_cast<std::uint64_t>(priority) + i));
+                       .memory((2ull << 30) + 1'000 * static_cast<std::uint64_t>(priority + 100) + i));
   story.prepares_by_itself = false;
   const GraphId graph = story.submit(jobs, priority, "", "ada");
   for (const JobBuilder& each : jobs)  // one decision about all of them
@@ -179,6 +179,40 @@ TEST(Backfill, WhatFitsDoesNotStarveBehindWhateverDoesNot) {
   }
 }
 
+// Of one tenant's jobs that were not come to the more urgent start first.
+TEST(Backfill, TheRestOfATenantIsLookedThroughFromItsHighestPriority) {
+  Scenario story;
+  story.checks_invariants = false;
+  const GraphId busy = [&] {
+    story.join("a", 1);
+    return story.submit({job("x")}, 99, "", "zoe");
+  }();
+  submit_too_large(story, kGroupsInVainMax + 1, 10);
+  submit_too_large(story, kGroupsInVainMax + 1, 90);
+  const GraphId slight = story.submit({job("x")}, 10, "", "ada");
+  const GraphId urgent = story.submit({job("x")}, 90, "", "ada");
+  story.end_all(busy, "x", 0);
+  story.pass(10s);
+  EXPECT_EQ(story.state(urgent, "x"), "running");
+  EXPECT_EQ(story.state(slight, "x"), "queued");
+  story.checks_invariants = true;
+  story.end_all(urgent, "x", 0);
+}
+
+TEST(Rest, ClassesAreByTenantAndOfEachTheHighestPriorityFirst) {
+  Groups::Classes classes;
+  for (const ClassKey& key : {ClassKey{"ada", -5}, {"ada", 3}, {"ada", 90}, {"bob", 0}, {"cy", 7}, {"cy", 8}})
+    classes[key];
+  std::vector<ClassKey> order;
+  for (auto at = class_from(classes, Rest().key); at != classes.end();
+       at = class_from(classes, {at->first.first, at->first.second - 1}))
+    order.push_back(at->first);
+  EXPECT_EQ(order,
+            (std::vector<ClassKey>{{"ada", 90}, {"ada", 3}, {"ada", -5}, {"bob", 0}, {"cy", 8}, {"cy", 7}}));
+  EXPECT_EQ(class_from(classes, {"ada", 50})->first, (ClassKey{"ada", 3})) << "a class that is gone";
+  EXPECT_EQ(class_from(classes, {"b", 50})->first, (ClassKey{"bob", 0})) << "a tenant that is gone";
+}
+
 // What has been looked at is looked at again where something came free meanwhile.
 TEST(Backfill, WhatCameFreeWhileTheRestIsLookedThroughIsSeenByAllOfIt) {
   Scenario story;
@@ -187,9 +221,9 @@ TEST(Backfill, WhatCameFreeWhileTheRestIsLookedThroughIsSeenByAllOfIt) {
   const GraphId busy = story.submit({job("x").cpus(3)}, 99, "", "zoe");
   submit_too_large(story, kGroupsInVainMax, 0);
   const GraphId early = story.submit({job("x").cpus(2)}, 0, "", "ada");
-  for (std::int64_t priority = 1; priority <= 40; ++priority) submit_too_large(story, 100, priority);
+  for (std::int64_t priority = -40; priority <= -1; ++priority) submit_too_large(story, 100, priority);
   story.pass(2s);
-  ASSERT_TRUE(story.cluster.rest && story.cluster.rest->key.second > 1) << "it is behind the early one";
+  ASSERT_TRUE(story.cluster.rest && story.cluster.rest->key.second < -1) << "it is behind the early one";
   story.end_all(busy, "x", 0);
   EXPECT_EQ(story.state(early, "x"), "queued");
   story.pass(30s);

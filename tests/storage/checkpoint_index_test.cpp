@@ -6,7 +6,7 @@
 #include "storage/database.h"
 #include "tests/storage/checkpoint_run.h"
 #include "tests/storage/faulty_disk.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::storage {
 namespace {

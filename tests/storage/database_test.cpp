@@ -10,7 +10,7 @@
 #include <fstream>
 
 #include "tests/storage/faulty_environment.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::storage {
 namespace {

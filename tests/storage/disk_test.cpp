@@ -4,7 +4,7 @@
 
 #include "storage/hash.h"
 #include "tests/storage/faulty_disk.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::storage {
 namespace {

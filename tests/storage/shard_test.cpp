@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "tests/storage/faulty_disk.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::storage {
 namespace {

@@ -12,7 +12,7 @@
 #include "storage/tar_set.h"
 #include "tests/storage/faulty_disk.h"
 #include "tests/storage/tar_archive.h"
-#include "tests/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::storage {
 namespace {

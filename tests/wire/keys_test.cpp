@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tests/temporary_folder.h"
 #include "wire/allow_list.h"
 
 namespace paddock::wire {
@@ -18,12 +19,6 @@ using ::testing::HasSubstr;
 
 class Keys : public ::testing::Test {
  protected:
-  Keys() {
-    std::string name = (fs::temp_directory_path() / "paddock-XXXXXX").string();
-    folder = mkdtemp(name.data());
-  }
-  ~Keys() override { fs::remove_all(folder); }
-
   static mode_t mode_of(const fs::path& file) {
     struct stat status {};
     stat(file.c_str(), &status);
@@ -31,7 +26,8 @@ class Keys : public ::testing::Test {
   }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder / name) << text; }
 
-  fs::path folder;
+  const TemporaryFolder own;
+  const fs::path folder = own.path();
 };
 
 using AllowListFile = Keys;

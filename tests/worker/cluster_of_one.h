@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_folder.h"
 #include "wire/socket.h"
 #include "worker/report.h"
 
@@ -55,7 +56,8 @@ class ClusterOfOne {
   void until_joined(int times);
   void until_left();
 
-  std::filesystem::path folder;
+  const TemporaryFolder own;
+  const std::filesystem::path folder = own.path();
   bool acknowledges = true;
   std::map<Fence, std::string> logs;
   std::map<Fence, bool> log_is_whole;              // its last piece came

@@ -1,5 +1,6 @@
 // The monitor against a process of its own that speaks to a stub of the driver's library (stub_nvml.cpp).
 #include "worker/gpu_monitor.h"
+#include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -19,8 +20,6 @@ namespace fs = std::filesystem;
 class Gpus : public ::testing::Test {
  protected:
   Gpus() {
-    std::string name = (fs::temp_directory_path() / "paddock-XXXXXX").string();
-    folder = mkdtemp(name.data());
     mkfifo((folder / "faults").c_str(), 0600);
     setenv("LD_LIBRARY_PATH", PADDOCK_STUB_NVML, 1);
     setenv("PADDOCK_STUB_GPUS", "2", 1);
@@ -29,10 +28,7 @@ class Gpus : public ::testing::Test {
     quiet.quiet();
     monitor.emplace(std::vector<std::string>{"/proc/self/exe", "gpu-watch"}, quiet);
   }
-  ~Gpus() override {
-    monitor.reset();
-    fs::remove_all(folder);
-  }
+  ~Gpus() override { monitor.reset(); }
 
   void befalls(const std::string& line) const { std::ofstream(folder / "faults") << line << std::endl; }
   // Reads what comes, at one instant of the loop's clock, until this holds.
@@ -50,7 +46,8 @@ class Gpus : public ::testing::Test {
     until([&] { return monitor->signs_of_life() > before; });
   }
 
-  fs::path folder;
+  const TemporaryFolder own;
+  const fs::path folder = own.path();
   Log quiet;
   std::optional<GpuMonitor> monitor;
 };

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/limits.h"
+#include "tests/temporary_folder.h"
 
 namespace paddock::worker {
 namespace {
@@ -23,12 +24,7 @@ constexpr std::uint64_t kSpool = 1u << 20;
 // A rank's file, its tail, and what the coordinator has of it.
 class Spool : public ::testing::Test {
  protected:
-  Spool() {
-    std::string name = (fs::temp_directory_path() / "paddock-XXXXXX").string();
-    folder = mkdtemp(name.data());
-    tail.emplace(folder / "rank-0.log");
-  }
-  ~Spool() override { fs::remove_all(folder); }
+  Spool() { tail.emplace(folder / "rank-0.log"); }
 
   // Lines of 64 bytes, numbered over all calls.
   void writes(int lines) {
@@ -67,7 +63,8 @@ class Spool : public ::testing::Test {
     return text + "\n";
   }
 
-  fs::path folder;
+  const TemporaryFolder own;
+  const fs::path folder = own.path();
   std::optional<LogTail> tail;
 
  private:

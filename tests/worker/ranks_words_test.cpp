@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/limits.h"
+#include "tests/temporary_folder.h"
 #include "worker/attempt_folders.h"
 #include "worker/guard_launch.h"
 #include "worker/launch.h"
@@ -18,16 +19,6 @@ namespace paddock::worker {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "paddock-XXXXXX").string();
-    path = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
 
 TEST(ReportLine, EveryKindOfTheRankProtocolIsUnderstood) {
   EXPECT_EQ(std::get<Progress>(*parse_report_line(R"({"progress": {"step": 3}})")).json, R"({"step":3})");
@@ -80,8 +71,8 @@ TEST(ReportPipe, GoodLinesComeThroughBetweenBadAndEndlessOnes) {
 }
 
 TEST(LogTail, FollowsAGrowingFileInPiecesUpToItsLastByteAndCanStartAgain) {
-  const Folder folder;
-  const fs::path path = folder.path / "rank-0.log";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "rank-0.log";
   LogTail tail(path);
   EXPECT_FALSE(tail.next());  // there is no file yet
   const std::string whole(limits::kLogChunkBytesMax + 10, 'a');
@@ -108,24 +99,24 @@ TEST(LogTail, FollowsAGrowingFileInPiecesUpToItsLastByteAndCanStartAgain) {
 }
 
 TEST(Launch, ARankGetsTheEnvironmentThatTheRankProtocolPromises) {
-  const Folder folder;
+  const TemporaryFolder folder;
   StartOrder order;
   order.job = JobKey{GraphId(3), JobName("pretrain")};
   order.attempt = 2;
   order.fence = Fence(17);
   order.kind = "pretrain";
   order.spec = R"({"steps": 5})";
-  order.directory = (folder.path / "store" / "job").string();
+  order.directory = (folder.path() / "store" / "job").string();
   order.world_size = 4;
   order.master_address = "10.0.0.1";
   order.master_port = 4321;
   order.environment = {{"MINE", "1"}, {"RANK", "99"}};
   order.ranks = {{RankId(2), 0, 3, {"GPU-a"}}, {RankId(3), 1, 3, {}}};
-  AttemptFolders folders(folder.path / "state", 100);
+  AttemptFolders folders(folder.path() / "state", 100);
   const auto launch =
       prepare_launch(order, 1, folders, "/opt/paddock-run", {"PATH=/bin", "NOTIFY_SOCKET=/run/x", "MINE=0"});
   ASSERT_TRUE(launch) << launch.error().message;
-  const std::string spec = (folder.path / "state/attempts/17/spec.json").string();
+  const std::string spec = (folder.path() / "state/attempts/17/spec.json").string();
   EXPECT_EQ(launch->command, (std::vector<std::string>{"/opt/paddock-run", "pretrain", "--spec", spec,
                                                        "--dir", order.directory}));
   const std::vector<std::string> expected = {"CUDA_VISIBLE_DEVICES=",
@@ -150,13 +141,13 @@ TEST(Launch, ARankGetsTheEnvironmentThatTheRankProtocolPromises) {
 }
 
 TEST(AttemptFolders, KeepsThoseThatLiveAndTheLastThatEnded) {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const std::uint64_t fence : {1u, 2u, 3u, 10u, 11u})
-    fs::create_directories(attempt_folder(folder.path, Fence(fence)));
+    fs::create_directories(attempt_folder(folder.path(), Fence(fence)));
   const auto is_there = [&](std::uint64_t fence) {
-    return fs::exists(attempt_folder(folder.path, Fence(fence)));
+    return fs::exists(attempt_folder(folder.path(), Fence(fence)));
   };
-  AttemptFolders folders(folder.path, 3);  // all five are of an earlier run
+  AttemptFolders folders(folder.path(), 3);  // all five are of an earlier run
   EXPECT_FALSE(is_there(1) || is_there(2));
   EXPECT_TRUE(is_there(3) && is_there(10) && is_there(11));
   ASSERT_TRUE(folders.open(Fence(5), RankId(0)));
@@ -168,8 +159,8 @@ TEST(AttemptFolders, KeepsThoseThatLiveAndTheLastThatEnded) {
 }
 
 TEST(AttemptFolders, ANewAttemptFindsNothingOfTheOneWhoseFolderItGets) {
-  const Folder folder;
-  AttemptFolders folders(folder.path, 1);
+  const TemporaryFolder folder;
+  AttemptFolders folders(folder.path(), 1);
   for (const std::uint64_t fence : {1u, 2u}) {
     for (const std::uint32_t rank : {0u, 1u}) {
       const fs::path own = *folders.open(Fence(fence), RankId(rank));
@@ -178,11 +169,11 @@ TEST(AttemptFolders, ANewAttemptFindsNothingOfTheOneWhoseFolderItGets) {
     folders.ended(Fence(fence));
   }
   const fs::path own = *folders.open(Fence(3), RankId(1));
-  EXPECT_EQ(own, attempt_folder(folder.path, Fence(3)));
-  EXPECT_FALSE(fs::exists(attempt_folder(folder.path, Fence(1))));
+  EXPECT_EQ(own, attempt_folder(folder.path(), Fence(3)));
+  EXPECT_FALSE(fs::exists(attempt_folder(folder.path(), Fence(1))));
   EXPECT_EQ(fs::file_size(own / "rank-1.log"), 0u);
   EXPECT_FALSE(fs::exists(own / "rank-0.log"));
-  EXPECT_TRUE(fs::exists(attempt_folder(folder.path, Fence(2)) / "rank-1.log"));
+  EXPECT_TRUE(fs::exists(attempt_folder(folder.path(), Fence(2)) / "rank-1.log"));
 }
 
 TEST(GuardLaunch, ArrivesAsItWasSentAndInPiecesNotAtAll) {

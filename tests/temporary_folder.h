@@ -1,20 +1,20 @@
-// tests/storage/temporary_folder.h – a new empty folder that goes away with its test.
+// tests/temporary_folder.h – a new empty folder that goes away with its test.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 
-namespace paddock::storage {
+namespace paddock {
 
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = testing::TempDir() + "paddock-storage-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "cannot make " << pattern;
-    path_ = pattern;
+    std::string name = (std::filesystem::temp_directory_path() / "paddock-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder " + name);
+    path_ = name;
   }
   ~TemporaryFolder() {
     std::error_code ignored;  // a folder that stays harms nobody
@@ -28,4 +28,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace paddock::storage
+}  // namespace paddock
