@@ -37,26 +37,35 @@ void load_file(const storage::Checkpoint& checkpoint, const std::string& file, c
   model::load_weights(target, tensors_of_bytes(value_or_throw(checkpoint.tensors(file), "resuming")));
 }
 
-Pupil::Pupil(const model::HeadedBackboneOptions& networks, const model::LayerwiseDecay& layers,
-             std::uint64_t seed, torch::Device device, const model::Shards& shards)
-    : student(made(networks, seed, device)),
-      average(copy_of(student, networks, device)),
+Pupil::Pupil(const PupilOptions& options, torch::Device device, const model::Shards& shards)
+    : student(made(options.networks, options.seed, device)),
+      average(copy_of(student, options.networks, device)),
       student_parameters(student.parameters(), true),
       average_parameters(average.parameters(), false),
       gradients(student_parameters, shards),
-      optimiser(student_parameters, average_parameters, gradients.slice(), layers),
-      shards_(shards) {}
+      optimiser(student_parameters, average_parameters, gradients.slice(), options.layers),
+      shards_(shards) {
+  if (options.weights == HeldWeights::kWhole) return;
+  on_the_way_.student = on_the_way_.average = copied_to_cpu(student_parameters.values());
+  for (auto [networks, parameters] :
+       {std::pair(&student, &student_parameters), std::pair(&average, &average_parameters)}) {
+    parameters->keep_slice(gradients.slice(), networks->product_weights());
+    networks->set_product_copies(parameters->product_copies());
+  }
+}
 
 void Pupil::begin_from(const model::TensorMap& weights) {
   const torch::NoGradGuard no_grad;
+  const bool is_sliced = student_parameters.is_sliced();
+  auto& values = is_sliced ? on_the_way_.student : student_parameters.values();
   NamedTensors target;
-  for (const auto& named : student.parameters()) {
+  for (const auto& named : student_parameters.views("", values)) {
     const std::string network = named.first.substr(0, named.first.find('.') + 1);
     const auto first = weights.lower_bound(network);
     if (first != weights.end() && first->first.starts_with(network)) target.push_back(named);
   }
   model::load_weights(target, weights);
-  average_parameters.values().copy_(student_parameters.values());
+  if (!is_sliced) average_parameters.values().copy_(values);  // else they are one tensor
 }
 
 void Pupil::set_compute_type(torch::ScalarType type) {
@@ -74,8 +83,8 @@ double Pupil::update(const model::AdamWStep& values, double clip, bool is_usable
     settle();
     optimiser.step(gradient, clipped.scales, values);
     // The average first: the teacher's pass comes before the student's.
-    average_slices_.begin(average_parameters.values(), ranks);
-    student_slices_.begin(student_parameters.values(), ranks);
+    average_parameters.begin_sharing(ranks, average_slices_);
+    student_parameters.begin_sharing(ranks, student_slices_);
   }
   return norm;
 }
@@ -95,22 +104,28 @@ torch::Tensor Pupil::whole(const torch::Tensor& slice) {
   return ranks.rank() == 0 ? all : torch::Tensor();
 }
 
-CheckpointFiles Pupil::networks(const std::string& prefix) const {
+torch::Tensor Pupil::whole(const model::FlatParameters& parameters) {
+  if (parameters.is_sliced()) return whole(parameters.values());
+  return shards_.ranks().rank() == 0 ? copied_to_cpu(parameters.values()) : torch::Tensor();
+}
+
+CheckpointFiles Pupil::networks(const std::string& prefix) {
   const torch::NoGradGuard no_grad;
   CheckpointFiles files;
-  for (const auto& [role, values] : {std::pair("student", student_parameters.values()),
-                                     std::pair("teacher", average_parameters.values())}) {
-    files.emplace_back(prefix + role + ".safetensors",
-                       student_parameters.views(prefix + role + ".", copied_to_cpu(values)));
+  for (const auto& [role, parameters] :
+       {std::pair("student", &student_parameters), std::pair("teacher", &average_parameters)}) {
+    const auto values = whole(*parameters);
+    if (!values.defined()) continue;
+    files.emplace_back(prefix + role + ".safetensors", student_parameters.views(prefix + role + ".", values));
   }
   return files;
 }
 
 CheckpointFiles Pupil::snapshot(const std::string& prefix) {
   const torch::NoGradGuard no_grad;
+  CheckpointFiles files = networks(prefix);
   const auto first = whole(optimiser.first_moments()), second = whole(optimiser.second_moments());
   if (shards_.ranks().rank() != 0) return {};
-  CheckpointFiles files = networks(prefix);
   auto moments = student_parameters.views(prefix + "first.", first);
   for (auto& named : student_parameters.views(prefix + "second.", second))
     moments.push_back(std::move(named));
@@ -120,38 +135,62 @@ CheckpointFiles Pupil::snapshot(const std::string& prefix) {
 
 void Pupil::restore(const storage::Checkpoint& checkpoint, const std::string& prefix) {
   const torch::NoGradGuard no_grad;
+  const auto zeros = [&] { return torch::zeros({student_parameters.elements()}, torch::kFloat32); };
+  if (student_parameters.is_sliced()) {
+    on_the_way_.student = zeros();
+    on_the_way_.average = zeros();
+  }
+  const auto target = [&](const torch::Tensor& on_the_way, const model::FlatParameters& parameters) {
+    return on_the_way.defined() ? on_the_way : parameters.values();
+  };
   load_file(checkpoint, prefix + "student.safetensors",
-            student_parameters.views(prefix + "student.", student_parameters.values()));
+            student_parameters.views(prefix + "student.", target(on_the_way_.student, student_parameters)));
   load_file(checkpoint, prefix + "teacher.safetensors",
-            student_parameters.views(prefix + "teacher.", average_parameters.values()));
-  restored_first_ = torch::zeros({student_parameters.elements()}, torch::kFloat32);
-  restored_second_ = torch::zeros_like(restored_first_);
-  auto moments = student_parameters.views(prefix + "first.", restored_first_);
-  for (auto& named : student_parameters.views(prefix + "second.", restored_second_))
+            student_parameters.views(prefix + "teacher.", target(on_the_way_.average, average_parameters)));
+  on_the_way_.first = zeros();
+  on_the_way_.second = zeros();
+  auto moments = student_parameters.views(prefix + "first.", on_the_way_.first);
+  for (auto& named : student_parameters.views(prefix + "second.", on_the_way_.second))
     moments.push_back(std::move(named));
   load_file(checkpoint, prefix + "optimizer.safetensors", moments);
+}
+
+bool Pupil::is_restored_finite() const {
+  const auto& values = on_the_way_.student.defined() ? on_the_way_.student : student_parameters.values();
+  return values.isfinite().all().item<bool>();
 }
 
 void Pupil::share() {
   const torch::NoGradGuard no_grad;
   model::Collective& ranks = shards_.ranks();
-  ranks.broadcast(student_parameters.values(), 0);
-  ranks.broadcast(average_parameters.values(), 0);
-  auto is_restored = torch::tensor({restored_first_.defined() ? 1 : 0}, torch::kInt64);
-  ranks.broadcast(is_restored, 0);
-  if (is_restored.item<std::int64_t>() == 0) return;
-  for (auto [restored, moments] : {std::pair{&restored_first_, &optimiser.first_moments()},
-                                   std::pair{&restored_second_, &optimiser.second_moments()}}) {
-    for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
-      const auto range = model::slice_of_rank(student_parameters.elements(), rank, ranks.ranks());
-      if (range.size() == 0) continue;
-      auto carried = restored->defined() ? restored->narrow(0, range.begin, range.size())
-                                         : torch::empty({range.size()}, torch::kFloat32);
-      ranks.broadcast(carried, 0);
-      if (rank == ranks.rank()) moments->copy_(carried);
-    }
-    *restored = torch::Tensor();
+  if (student_parameters.is_sliced()) {
+    hand_out(on_the_way_.student, student_parameters.values());
+    hand_out(on_the_way_.average, average_parameters.values());
+    average_parameters.begin_sharing(ranks, average_slices_);
+    student_parameters.begin_sharing(ranks, student_slices_);
+    settle();
+  } else {
+    ranks.broadcast(student_parameters.values(), 0);
+    ranks.broadcast(average_parameters.values(), 0);
   }
+  hand_out(on_the_way_.first, optimiser.first_moments());
+  hand_out(on_the_way_.second, optimiser.second_moments());
+}
+
+void Pupil::hand_out(torch::Tensor& whole, torch::Tensor& own) {
+  model::Collective& ranks = shards_.ranks();
+  auto is_there = torch::tensor({whole.defined() ? 1 : 0}, torch::kInt64);
+  ranks.broadcast(is_there, 0);
+  if (is_there.item<std::int64_t>() == 0) return;
+  for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
+    const auto range = model::slice_of_rank(student_parameters.elements(), rank, ranks.ranks());
+    if (range.size() == 0) continue;
+    auto carried = ranks.rank() == 0 ? whole.narrow(0, range.begin, range.size())
+                                     : torch::empty({range.size()}, torch::kFloat32);
+    ranks.broadcast(carried, 0);
+    if (rank == ranks.rank()) own.copy_(carried);
+  }
+  whole = torch::Tensor();
 }
 
 }  // namespace paddock::jobs

@@ -64,7 +64,8 @@ class Training {
         splits_(open_pictures(disk_, plan_, dir_, ranks_, report_)),
         state_(
             students_of(plan_),
-            {plan_.schedule.layerwise_decay, plan_.schedule.patch_embed_lr_mult, plan_.seed},
+            {plan_.schedule.layerwise_decay, plan_.schedule.patch_embed_lr_mult, plan_.seed,
+             plan_.run.weights == "sliced" ? HeldWeights::kSliced : HeldWeights::kWhole},
             plan_.loss.centering == "softmax" ? model::Centering::kSoftmax : model::Centering::kSinkhornKnopp,
             device_, shards_),
         watchdog_(std::chrono::seconds(plan_.run.hang_seconds),
@@ -84,6 +85,11 @@ class Training {
     for (auto& student : state_.students)
       student.pupil.student.backbone.set_activation_checkpointing(plan_.run.activation_checkpointing);
     compute_ = choose_compute_type(plan_.run.precision, device_);
+    // Rank 0's is what all take.
+    if (plan_.run.weights == "sliced" && compute_ != torch::kBFloat16 && ranks_.rank() == 0)
+      throw std::invalid_argument(
+          "run.weights is sliced, which computes in bf16 alone, and run.precision chooses fp32 here: set "
+          "run.precision to bf16, or run.weights to whole");
   }
 
   TrainingEnd run() {
@@ -111,10 +117,16 @@ class Training {
 
   // Every rank stays until the disk has taken the final checkpoint. Collective.
   TrainingEnd finish() {
+    watchdog_.enter("collecting the final networks", state_.step, ranks_.ranks() > 1);
+    state_.settle();
+    std::map<std::string, CheckpointFiles> networks;  // of several students, on rank 0
+    for (Student& student : state_.students)
+      if (!student.name.empty()) networks.emplace(student.name, student.pupil.networks());
     for (;;) {
       watchdog_.enter("waiting for the disk to take the final checkpoint", state_.step, ranks_.ranks() > 1);
       auto end = torch::zeros({1}, torch::kInt64);
-      if (record_ && !is_all_written()) end.fill_(is_stop_requested() && record_->is_refused() ? 2 : 1);
+      if (record_ && !is_all_written(networks))
+        end.fill_(is_stop_requested() && record_->is_refused() ? 2 : 1);
       ranks_.broadcast(end, 0);
       if (end.item<std::int64_t>() == 2) return TrainingEnd::kStopped;
       if (end.item<std::int64_t>() == 0) break;
@@ -125,7 +137,9 @@ class Training {
 
   // On rank 0: that the final checkpoint is durable, and those of several students after it. A disk that refuses, and one that
   // is slow, are waited for a little.
-  bool is_all_written() { return record_->finish_within(kDiskPatience) && export_students(); }
+  bool is_all_written(const std::map<std::string, CheckpointFiles>& networks) {
+    return record_->finish_within(kDiskPatience) && export_students(networks);
+  }
 
   const model::HeadedBackbone& teacher() const {
     return frozen_teacher_ ? *frozen_teacher_ : state_.students.front().pupil.average;
@@ -262,7 +276,7 @@ class Training {
 
   // On rank 0, once the run's own final checkpoint is durable: each of several students becomes a checkpoint as that of a run
   // for it alone.
-  bool export_students() {
+  bool export_students(const std::map<std::string, CheckpointFiles>& networks) {
     for (const Student& student : state_.students) {
       if (student.name.empty()) continue;
       watchdog_.enter("writing a student's final checkpoint", state_.step);
@@ -273,7 +287,8 @@ class Training {
       alone.update(student.counters());
       alone.update(nlohmann::json{
           {"step", state_.step}, {"data_offset", state_.data_offset}, {"rollbacks", state_.rollbacks}});
-      if (!record_->finish_student(student.name, {state_.step, std::move(alone), student.pupil.networks()})) {
+      if (!record_->finish_student(student.name,
+                                   {state_.step, std::move(alone), networks.at(student.name)})) {
         std::this_thread::sleep_for(kDiskPatience);  // room on a disk announces itself to nobody
         return false;
       }
@@ -370,15 +385,11 @@ class Training {
       auto checkpoint = storage::load_checkpoint(disk_, info.path);
       if (!checkpoint) continue;
       state_.restore(*checkpoint);
-      if (!std::ranges::all_of(state_.students, has_finite_weights)) continue;
+      if (!std::ranges::all_of(state_.students, &Pupil::is_restored_finite, &Student::pupil)) continue;
       value_or_throw(storage::drop_checkpoints_after(disk_, dir_, info.step), "going back");
       return true;
     }
     return false;
-  }
-
-  static bool has_finite_weights(const Student& student) {
-    return student.pupil.student_parameters.values().isfinite().all().item<bool>();
   }
 
   // On the watchdog's thread, while the loop's own hangs: so nothing of the loop is touched.

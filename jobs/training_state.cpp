@@ -16,7 +16,8 @@ std::deque<Student> made(const std::map<std::string, model::HeadedBackboneOption
   for (const auto& [name, options] : networks) {
     const model::LayerwiseDecay layers{learning.layerwise_decay, learning.patch_embed_mult,
                                        options.backbone.depth};
-    students.emplace_back(name, options, layers, learning.seed, device, shards);
+    students.emplace_back(name, PupilOptions{options, layers, learning.seed, learning.weights}, device,
+                          shards);
   }
   return students;
 }
@@ -28,10 +29,9 @@ const nlohmann::json& told_of(const Student& student, const nlohmann::json& stat
 
 }  // namespace
 
-Student::Student(std::string its_name, const model::HeadedBackboneOptions& networks,
-                 const model::LayerwiseDecay& layers, std::uint64_t seed, torch::Device device,
+Student::Student(std::string its_name, const PupilOptions& options, torch::Device device,
                  const model::Shards& shards)
-    : name(std::move(its_name)), pupil(networks, layers, seed, device, shards) {}
+    : name(std::move(its_name)), pupil(options, device, shards) {}
 
 nlohmann::json Student::counters() const {
   return {

@@ -24,8 +24,7 @@ struct Snapshot {
 
 struct Student {
   // As Pupil.
-  Student(std::string its_name, const model::HeadedBackboneOptions& networks,
-          const model::LayerwiseDecay& layers, std::uint64_t seed, torch::Device device,
+  Student(std::string its_name, const PupilOptions& options, torch::Device device,
           const model::Shards& shards);
 
   const std::string name;  // "": the only one of the run
@@ -42,6 +41,7 @@ struct TrainingState {
   struct Learning {
     double layerwise_decay = 1, patch_embed_mult = 1;  // as model::LayerwiseDecay
     std::uint64_t seed = 0;
+    HeldWeights weights = HeldWeights::kWhole;
   };
   // Of all students by name, each drawn from the seed alone: none is another one for those beside it. `shards` must
   // outlive this.

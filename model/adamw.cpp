@@ -152,11 +152,11 @@ void AdamW::step(const torch::Tensor& gradient, const std::vector<double>& scale
   const auto arrays_of = [&](const Piece& piece) {
     const std::int64_t inside = piece.begin - slice_.begin;
     FusedUpdateArrays arrays;
-    arrays.value = parameters_.values().data_ptr<float>() + piece.begin;
+    arrays.value = parameters_.values().data_ptr<float>() + piece.begin - parameters_.held().begin;
     arrays.gradient = gradient.const_data_ptr<float>() + inside;
     arrays.first = first_.data_ptr<float>() + inside;
     arrays.second = second_.data_ptr<float>() + inside;
-    arrays.average = average_.values().data_ptr<float>() + piece.begin;
+    arrays.average = average_.values().data_ptr<float>() + piece.begin - average_.held().begin;
     arrays.count = piece.count;
     return arrays;
   };

@@ -1,6 +1,7 @@
 // model/adamw.h – AdamW with DINOv2's parameter groups (layer-wise learning rates, no decay for norms and biases, a last
 // layer that waits), clipping network by network, and the teacher's moving average, in one pass.
-// Each rank updates its slice of the flat parameters and keeps only that slice's moments; shards.h then spreads the new values.
+// Each rank updates its slice of the flat parameters and keeps only that slice's moments; FlatParameters::begin_sharing then
+// spreads what is new.
 // Source: Loshchilov & Hutter (arXiv 1711.05101), the average from DINO (arXiv 2104.14294) §3.1; multipliers as in
 // DINOv2's recipes. Threads: one owner.
 #pragma once
@@ -61,7 +62,7 @@ ClippedGradients clip_gradients(const FlatParameters& parameters, Range slice,
 
 class AdamW {
  public:
-  // `parameters` and `average`, which are laid out alike, must outlive the optimiser.
+  // `parameters` and `average`, which are laid out alike and hold the slice at least, must outlive the optimiser.
   AdamW(FlatParameters& parameters, FlatParameters& average, Range slice, const LayerwiseDecay& layers,
         const AdamWOptions& options = {});
 

@@ -32,6 +32,12 @@ NamedTensors DinoHead::parameters() const {
   return all;
 }
 
+std::vector<torch::Tensor> DinoHead::product_weights() const {
+  std::vector<torch::Tensor> all;
+  for (const auto& [weight, bias] : mlp_) all.insert(all.end(), {weight, bias});
+  return all;
+}
+
 void DinoHead::initialize(std::uint64_t seed) {
   const torch::NoGradGuard no_grad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
@@ -45,15 +51,15 @@ void DinoHead::initialize(std::uint64_t seed) {
 }
 
 torch::Tensor DinoHead::forward(const torch::Tensor& features) const {
-  auto x = features.to(compute_);
+  auto x = features.to(weights_.type());
   for (std::size_t i = 0; i < mlp_.size(); ++i) {
-    x = torch::linear(x, mlp_[i].first.to(compute_), mlp_[i].second.to(compute_));
+    x = torch::linear(x, weights_(mlp_[i].first), weights_(mlp_[i].second));
     if (i + 1 < mlp_.size()) x = torch::gelu(x);
   }
   const auto wide = x.to(torch::kFloat32);
-  x = (wide / wide.norm(2, -1, true).clamp_min(1e-12)).to(compute_);
+  x = (wide / wide.norm(2, -1, true).clamp_min(1e-12)).to(weights_.type());
   // w_k = g_k · v_k / ‖v_k‖
-  return torch::linear(x, torch::_weight_norm(direction_, gain_, 0).to(compute_));
+  return torch::linear(x, torch::_weight_norm(direction_, gain_, 0).to(weights_.type()));
 }
 
 }  // namespace paddock::model

@@ -7,8 +7,11 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "model/product_weights.h"
 #include "model/weights.h"
 
 namespace paddock::model {
@@ -29,14 +32,19 @@ class DinoHead {
   const DinoHeadOptions& options() const { return options_; }
   NamedTensors parameters() const;
   void initialize(std::uint64_t seed);
-  void set_compute_type(torch::ScalarType type) { compute_ = type; }
+  void set_compute_type(torch::ScalarType type) { weights_.set_type(type); }
+  // Those of parameters() that are used in the compute type alone: the MLP's.
+  std::vector<torch::Tensor> product_weights() const;
+  void set_product_copies(std::shared_ptr<const ProductCopies> copies) {
+    weights_.set_copies(std::move(copies));
+  }
 
   // Any float type [rows, D] → scores [rows, K] in the compute type.
   torch::Tensor forward(const torch::Tensor& features) const;
 
  private:
   const DinoHeadOptions options_;
-  torch::ScalarType compute_ = torch::kFloat32;
+  ProductWeights weights_;
   std::vector<std::pair<torch::Tensor, torch::Tensor>> mlp_;  // weight, bias
   torch::Tensor gain_, direction_;                            // weight_g, weight_v
 };

@@ -1,5 +1,6 @@
 #include "model/flat_parameters.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace paddock::model {
@@ -26,8 +27,10 @@ FlatParameters::FlatParameters(NamedTensors tensors, bool with_gradients) : tens
     networks_.back().elements.end = rounded_up(end);
   }
   const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(tensors_.front().second.device());
-  values_ = torch::zeros({rounded_up(end)}, options);
-  if (with_gradients) gradients_ = torch::zeros({rounded_up(end)}, options);
+  elements_ = rounded_up(end);
+  held_ = {0, elements_};
+  values_ = torch::zeros({elements_}, options);
+  if (with_gradients) gradients_ = torch::zeros({elements_}, options);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     torch::Tensor& tensor = tensors_[i].second;
     const auto view_of = [&](const torch::Tensor& flat) {
@@ -42,6 +45,47 @@ FlatParameters::FlatParameters(NamedTensors tensors, bool with_gradients) : tens
       tensor.mutable_grad() = gradient_views_.back();
     }
   }
+}
+
+void FlatParameters::keep_slice(Range slice, const std::vector<torch::Tensor>& in_products) {
+  if (is_sliced()) throw std::logic_error("the parameters are cut into slices already");
+  const torch::NoGradGuard no_grad;
+  std::vector<WeightCopies::Parameter> parameters;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const torch::Tensor& tensor = tensors_[i].second;
+    is_stand_in_.push_back(
+        std::ranges::any_of(in_products, [&](const auto& other) { return other.is_same(tensor); }));
+    parameters.push_back({{offsets_[i], offsets_[i] + tensor.numel()}, is_stand_in_.back()});
+  }
+  copies_.emplace(parameters, values_.device());
+  copies_->write(values_, held_);
+  held_ = slice;
+  values_ = values_.narrow(0, slice.begin, slice.size()).clone();
+  const auto zero = torch::zeros({1}, values_.options());
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    torch::Tensor& tensor = tensors_[i].second;
+    const auto sizes = tensor.sizes().vec();
+    tensor.set_data(is_stand_in_[i] ? zero.expand(sizes) : copies_->of(i).view(sizes));
+  }
+}
+
+std::shared_ptr<const ProductCopies> FlatParameters::product_copies() const {
+  auto copies = std::make_shared<ProductCopies>();
+  for (std::size_t i = 0; i < is_stand_in_.size(); ++i) {
+    const torch::Tensor& tensor = tensors_[i].second;
+    if (is_stand_in_[i]) copies->emplace(tensor.unsafeGetTensorImpl(), copies_->of(i).view(tensor.sizes()));
+  }
+  return copies;
+}
+
+void FlatParameters::begin_sharing(Collective& ranks, SlicesUnderWay& under_way) {
+  if (!is_sliced()) {
+    under_way.begin(values_, ranks);
+    return;
+  }
+  under_way.wait();
+  copies_->write(values_, held_);
+  copies_->begin_sharing(elements_, ranks, under_way);
 }
 
 NamedTensors FlatParameters::views(const std::string& prefix, const torch::Tensor& flat) const {

@@ -38,6 +38,22 @@ void HeadedBackbone::set_compute_type(torch::ScalarType type) {
   if (ibot_head) ibot_head->set_compute_type(type);
 }
 
+std::vector<torch::Tensor> HeadedBackbone::product_weights() const {
+  auto all = backbone.product_weights();
+  for (const DinoHead* head : {&dino_head, ibot_head ? &*ibot_head : nullptr}) {
+    if (head == nullptr) continue;
+    const auto weights = head->product_weights();
+    all.insert(all.end(), weights.begin(), weights.end());
+  }
+  return all;
+}
+
+void HeadedBackbone::set_product_copies(const std::shared_ptr<const ProductCopies>& copies) {
+  backbone.set_product_copies(copies);
+  dino_head.set_product_copies(copies);
+  if (ibot_head) ibot_head->set_product_copies(copies);
+}
+
 CropScores score_crops(const HeadedBackbone& networks, const ImageGroup& globals,
                        const torch::Tensor& locals_BCHW, const torch::Tensor& patches_M,
                        const KeptSamples& kept_samples) {

@@ -2,7 +2,9 @@
 // Threads: const members from any thread.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "model/dino_head.h"
 #include "model/vision_transformer.h"
@@ -27,6 +29,10 @@ struct HeadedBackbone {
   NamedTensors parameters() const;
   void initialize(std::uint64_t seed);
   void set_compute_type(torch::ScalarType type);
+  // Those of parameters() that are used in the compute type alone while the backbone's blocks run in the plain form, and the copies
+  // that all three take for them.
+  std::vector<torch::Tensor> product_weights() const;
+  void set_product_copies(const std::shared_ptr<const ProductCopies>& copies);
 };
 
 // Scores of the heads, a row an image or patch.

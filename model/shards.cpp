@@ -132,13 +132,21 @@ Range slice_of_rank(std::int64_t elements, std::int64_t rank, std::int64_t ranks
 
 void SlicesUnderWay::begin(torch::Tensor& flat, Collective& ranks) {
   wait();
+  std::vector<Range> slices;
+  for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank)
+    slices.push_back(slice_of_rank(flat.numel(), rank, ranks.ranks()));
+  add(flat, slices, ranks);
+}
+
+void SlicesUnderWay::add(torch::Tensor& values, const std::vector<Range>& parts, Collective& ranks) {
   if (ranks.ranks() == 1) return;
   const torch::NoGradGuard no_grad;
   for (std::int64_t rank = 0; rank < ranks.ranks(); ++rank) {
-    const Range slice = slice_of_rank(flat.numel(), rank, ranks.ranks());
-    if (slice.size() == 0) continue;  // fewer blocks than ranks
-    auto part = flat.narrow(0, slice.begin, slice.size());
-    if (auto pending = ranks.begin_broadcast(part, rank)) pending_.push_back(std::move(pending));
+    const Range part = parts[static_cast<std::size_t>(rank)];
+    if (part.size() == 0) continue;  // as with fewer blocks than ranks
+    // As bytes: not every backend knows every type.
+    auto bytes = values.narrow(0, part.begin, part.size()).view(torch::kUInt8);
+    if (auto pending = ranks.begin_broadcast(bytes, rank)) pending_.push_back(std::move(pending));
   }
 }
 

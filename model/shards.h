@@ -83,8 +83,10 @@ Range slice_of_rank(std::int64_t elements, std::int64_t rank, std::int64_t ranks
 // Until wait() has returned nobody looks at them or changes them.
 class SlicesUnderWay {
  public:
-  // Collective.
+  // Collective. What is under way from before is waited for.
   void begin(torch::Tensor& flat, Collective& ranks);
+  // Beside what is under way; `parts`: each rank's of `values`. Collective.
+  void add(torch::Tensor& values, const std::vector<Range>& parts, Collective& ranks);
   void wait();
 
  private:

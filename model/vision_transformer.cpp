@@ -143,6 +143,15 @@ NamedTensors VisionTransformer::parameters() const {
   return all;
 }
 
+std::vector<torch::Tensor> VisionTransformer::product_weights() const {
+  std::vector<torch::Tensor> all{patch_weight_};
+  if (patch_bias_.defined()) all.push_back(patch_bias_);
+  for (const Block& block : blocks_)
+    all.insert(all.end(), {block.qkv_weight, block.qkv_bias, block.proj_weight, block.proj_bias,
+                           block.in_weight, block.in_bias, block.out_weight, block.out_bias});
+  return all;
+}
+
 void VisionTransformer::initialize(std::uint64_t seed) {
   const torch::NoGradGuard no_grad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
@@ -171,7 +180,7 @@ void VisionTransformer::initialize(std::uint64_t seed) {
 torch::Tensor VisionTransformer::norm(const torch::Tensor& x, const torch::Tensor& weight,
                                       const torch::Tensor& bias) const {
   const auto normed = layer_norm(x, weight, bias, options_.norm_epsilon);
-  return compute_ == torch::kFloat32 ? normed : normed.to(compute_);
+  return normed.to(weights_.type());
 }
 
 torch::Tensor VisionTransformer::final_norm(const torch::Tensor& x) const {
@@ -180,8 +189,7 @@ torch::Tensor VisionTransformer::final_norm(const torch::Tensor& x) const {
 
 torch::Tensor VisionTransformer::linear(const torch::Tensor& x, const torch::Tensor& weight,
                                         const torch::Tensor& bias) const {
-  if (compute_ == torch::kFloat32) return torch::linear(x, weight, bias);
-  return torch::linear(x, weight.to(compute_), bias.defined() ? bias.to(compute_) : bias);
+  return torch::linear(x, weights_(weight), weights_(bias));
 }
 
 torch::Tensor VisionTransformer::pooled(const torch::Tensor& tokens_BTD) const {
@@ -229,11 +237,12 @@ torch::Tensor VisionTransformer::embed(const ImageGroup& group) const {
   const auto images = with_fitted_sides(group.images_BCHW, patch, side_policy_);
   const std::int64_t batch = images.size(0), rows = images.size(2) / patch, columns = images.size(3) / patch;
   // A convolution whose stride is its kernel is a linear map of each patch.
-  const auto patches = images.to(compute_)
+  const auto patches = images.to(weights_.type())
                            .view({batch, options_.channels, rows, patch, columns, patch})
                            .permute({0, 2, 4, 1, 3, 5})
                            .reshape({batch, rows * columns, options_.channels * patch * patch});
-  auto tokens = linear(patches, patch_weight_.flatten(1), patch_bias_).to(torch::kFloat32);
+  auto tokens =
+      torch::linear(patches, weights_(patch_weight_).flatten(1), weights_(patch_bias_)).to(torch::kFloat32);
   if (group.masks_BN.defined())
     tokens = torch::where(group.masks_BN.unsqueeze(-1), mask_token_.unsqueeze(0), tokens);
   const auto table = positions(rows, columns);
@@ -351,9 +360,9 @@ torch::Tensor VisionTransformer::run_blocks(torch::Tensor x, std::size_t begin, 
                                             const torch::Tensor& picked) const {
   const bool is_dropping = kept && options_.drop_path > 0;
   const torch::Tensor picked_early = is_dropping ? torch::Tensor() : picked;
-  if (is_fused_ && x.device().is_cpu()) {
-    BlockRun run{layout,       options_.heads, options_.norm_epsilon, Activation::kGelu, {},
-                 picked_early, compute_,       is_checkpointing_};
+  if (is_fused_ && !weights_.has_copies() && x.device().is_cpu()) {
+    BlockRun run{layout, options_.heads, options_.norm_epsilon, Activation::kGelu,
+                 {},     picked_early,   weights_.type(),       is_checkpointing_};
     if (options_.activation == "quick_gelu") run.activation = Activation::kQuickGelu;
     if (options_.ffn == "swiglu") run.activation = Activation::kSwiGlu;
     for (std::size_t i = begin; i < end && is_dropping; ++i)

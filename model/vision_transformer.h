@@ -1,9 +1,8 @@
 // model/vision_transformer.h – the DINOv2 backbone: patches, class token, registers, pre-norm blocks with LayerScale.
 // Source: DINOv2 (arXiv 2304.07193), registers (arXiv 2309.16588). Parameter names are those of the released weights.
 // Letters: B images, N patches of an image, R registers, T = 1 + R + N tokens in the order [class, registers, patches],
-// without a class token R + N, D width, C channels, H W pixels. Parameters are float32 masters; with the compute type
-// bfloat16 the linears and the attention run on copies cast inside the graph, while the residual stream and LayerNorm stay
-// float32.
+// without a class token R + N, D width, C channels, H W pixels. Parameters are float32; with the compute type bfloat16 the linears
+// and the attention run on bfloat16 forms of them (product_weights.h), while the residual stream and LayerNorm stay float32.
 // Threads: const members from any thread; whoever changes parameters owns the object. Errors: std::invalid_argument for
 // shapes that do not fit.
 #pragma once
@@ -12,10 +11,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/fused_blocks.h"
+#include "model/product_weights.h"
 #include "model/side_policy.h"
 #include "model/weights.h"
 
@@ -98,7 +100,13 @@ class VisionTransformer {
   NamedTensors parameters() const;
   // The official initial values, a function of the seed (and of this LibTorch's generator).
   void initialize(std::uint64_t seed);
-  void set_compute_type(torch::ScalarType type) { compute_ = type; }  // kFloat32 or kBFloat16
+  void set_compute_type(torch::ScalarType type) { weights_.set_type(type); }  // kFloat32 or kBFloat16
+  // Those of parameters() that are used in the compute type alone, as long as blocks do not run in the fast form.
+  std::vector<torch::Tensor> product_weights() const;
+  // Copies of product_weights() are taken for them. Blocks run in the plain form then, since the fast one needs float32 weights.
+  void set_product_copies(std::shared_ptr<const ProductCopies> copies) {
+    weights_.set_copies(std::move(copies));
+  }
   // Whether blocks run in the fast form where there is one (fused_blocks.h: on the CPU); so it is at first.
   void set_fused(bool is_fused) { is_fused_ = is_fused; }
   // Activation checkpointing: of each block only its input is kept for the backward pass, which runs the block again. The same
@@ -167,7 +175,7 @@ class VisionTransformer {
   void require_class_token(const char* what_for) const;
 
   const VisionTransformerOptions options_;
-  torch::ScalarType compute_ = torch::kFloat32;
+  ProductWeights weights_;
   bool is_fused_ = true;
   bool is_checkpointing_ = false;
   SidePolicy side_policy_ = SidePolicy::kRefuse;

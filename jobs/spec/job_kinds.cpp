@@ -56,8 +56,11 @@ std::vector<JobKind> make_job_kinds() {
       kind("distill", "raises smaller students by a finished teacher", {"checkpoint", "run"}, distill_table));
   kinds.back().artifacts = distill_artifacts;
   kinds.back().format_version = 2;
-  for (JobKind& each : kinds)
-    if (each.name != "curate") each.free_options = free_training_options();
+  for (JobKind& each : kinds) {
+    if (each.name == "curate") continue;
+    each.free_options = free_training_options();
+    each.later_options = {{"run", "weights", "whole"}};
+  }
   kinds.push_back(kind("evaluate", "measures models and writes a report", {"report"}, evaluate_table));
   kinds.push_back(kind(std::string(kCommandKind), "runs any program", {}, command_table));
   kinds.back().is_cacheable = false;
@@ -81,6 +84,12 @@ const JobKind* find_job_kind(std::string_view name) {
 Json bound_options(const JobKind& kind, Json options) {
   for (const auto& [group, name] : kind.free_options) {
     if (options.contains(group) && options[group].is_object()) options[group].erase(name);
+  }
+  for (const auto& later : kind.later_options) {
+    const auto group = options.find(later.group);
+    if (group == options.end() || !group->is_object()) continue;
+    if (const auto option = group->find(later.name); option != group->end() && *option == later.as_before)
+      group->erase(option);
   }
   return options;
 }

@@ -26,6 +26,13 @@ struct JobKind {
   // Options that change what is kept, how fast, or how patient it is, never the result: {"run", "hang_seconds"}. A job goes on
   // with other values of them, and the stage key leaves them out.
   std::vector<std::pair<std::string, std::string>> free_options = {};
+  // Options that came when there were stages and runs already, with the value that leaves a job as it was without them: with it
+  // they are as free.
+  struct LaterOption {
+    std::string group, name;
+    Json as_before;
+  };
+  std::vector<LaterOption> later_options = {};
   // `with` → options with all defaults, or every problem. References pass as text.
   std::function<tl::expected<Json, Problems>(const Json& with)> resolve;
   std::function<Json()> schema;  // of `with`
@@ -38,7 +45,8 @@ const std::vector<JobKind>& job_kinds();
 const JobKind* find_job_kind(std::string_view name);
 std::vector<std::string> job_kind_names();
 
-// The options without those that are free.
+// What a stage key and a run's identity are made of: the options without those that are free, and without later ones that have the
+// value from before.
 Json bound_options(const JobKind& kind, Json options);
 
 }  // namespace paddock::spec

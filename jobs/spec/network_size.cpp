@@ -23,18 +23,23 @@ std::int64_t feed_forward_width(const BackboneSpec& backbone) {
   return (4 * backbone.embed_dim * 2 / 3 + 7) / 8 * 8;
 }
 
-std::int64_t backbone_parameters(const NetworkSize& network) {
+std::int64_t backbone_product_parameters(const NetworkSize& network) {
   const BackboneSpec& backbone = network.backbone;
   const std::int64_t width = backbone.embed_dim, hidden = feed_forward_width(backbone);
-  const std::int64_t tokens = 1 + (1 + patches_of(backbone, network.image_size)) + backbone.registers +
-                              1;  // class, positions, registers, mask
   const std::int64_t embedding = (backbone.channels * backbone.patch_size * backbone.patch_size + 1) * width;
   const std::int64_t inner = is_gated(backbone) ? 2 * hidden : hidden;  // gate and gated are one product
   const std::int64_t attention = (width + 1) * 3 * width + (width + 1) * width;
   const std::int64_t feed_forward = (width + 1) * inner + (hidden + 1) * width;
+  return embedding + backbone.depth * (attention + feed_forward);
+}
+
+std::int64_t backbone_parameters(const NetworkSize& network) {
+  const BackboneSpec& backbone = network.backbone;
+  const std::int64_t width = backbone.embed_dim;
+  const std::int64_t tokens = 1 + (1 + patches_of(backbone, network.image_size)) + backbone.registers +
+                              1;  // class, positions, registers, mask
   const std::int64_t norms = 4 * width, gains = backbone.layerscale > 0 ? 2 * width : 0;
-  const std::int64_t block = norms + attention + feed_forward + gains;
-  return tokens * width + embedding + backbone.depth * block + 2 * width;
+  return tokens * width + backbone_product_parameters(network) + backbone.depth * (norms + gains) + 2 * width;
 }
 
 std::int64_t head_parameters(const HeadSpec& head, std::int64_t width) {
@@ -52,6 +57,12 @@ std::int64_t heads_parameters(const NetworkSize& network) {
   const std::int64_t width = network.backbone.embed_dim;
   return head_parameters(network.dino_head, width) +
          (network.ibot_head ? head_parameters(*network.ibot_head, width) : 0);
+}
+
+std::int64_t heads_product_parameters(const NetworkSize& network) {
+  const auto prototypes = [](const HeadSpec& head) { return head.prototypes * (head.bottleneck + 1); };
+  return heads_parameters(network) - prototypes(network.dino_head) -
+         (network.ibot_head ? prototypes(*network.ibot_head) : 0);
 }
 
 double block_flops(const BackboneSpec& backbone, std::int64_t image_size) {

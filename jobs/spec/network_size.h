@@ -34,6 +34,9 @@ std::int64_t backbone_parameters(const NetworkSize& network);
 std::int64_t head_parameters(const HeadSpec& head, std::int64_t width);
 // Of both heads, or of the one that there is.
 std::int64_t heads_parameters(const NetworkSize& network);
+// Those of them that are weights and biases of matrix products: all but norms, gains, tokens, positions and prototypes.
+std::int64_t backbone_product_parameters(const NetworkSize& network);
+std::int64_t heads_product_parameters(const NetworkSize& network);
 
 // FLOP of a forward pass of one picture: of the blocks, and of the patches' embedding before them.
 double block_flops(const BackboneSpec& backbone, std::int64_t image_size);

@@ -213,9 +213,19 @@ OptionTable<RunSpec> run_table() {
       .optional("activation_checkpointing", &RunSpec::activation_checkpointing,
                 "keep each block's input alone for the backward pass and run the block again there: the same "
                 "bits, less memory, about a fifth slower")
+      .optional(
+          "weights", &RunSpec::weights, OneOf{"whole", "sliced"},
+          "of student and average on a rank: whole, in float32, or sliced, a rank's slice of that and bf16 "
+          "copies of all: less memory, the same bits on a GPU; only with bf16, on a CPU slower")
       .optional("loader_threads", &RunSpec::loader_threads, Between{0, 256}, "that make views, a rank")
       .optional("cache_megabytes", &RunSpec::cache_megabytes, Between{0, 1'000'000},
-                "decoded pictures in memory, a rank");
+                "decoded pictures in memory, a rank")
+      .check([](const RunSpec& run, Problems& problems) {
+        if (run.weights == "sliced" && run.precision == "fp32")
+          problems.push_back({"weights",
+                              "is sliced, which computes in bf16 alone, and precision is fp32: set "
+                              "precision to bf16, or weights to whole"});
+      });
 }
 
 void check_training(const BackboneSpec& backbone, const std::string& backbone_key, const CropsSpec& crops,

@@ -103,6 +103,9 @@ struct RunSpec {
   std::int64_t hang_seconds = 600;     // for one phase of a step, then the rank is ended; 0: never
   // Keep each block's input alone for the backward pass and run the block again there: the same bits, less memory, slower.
   bool activation_checkpointing = false;
+  // Of student and average: whole, all float32 values on every rank, or sliced, a slice of them on each and bfloat16 copies of the
+  // others', see jobs/pupil.h. Less memory from two ranks on; bf16 alone; on a CPU slower, in other bits.
+  std::string weights = "whole";
   std::int64_t loader_threads = 1;       // a rank; changes nothing but speed
   std::int64_t cache_megabytes = 1'024;  // decoded pictures kept in memory, a rank
 };

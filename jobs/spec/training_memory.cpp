@@ -59,6 +59,20 @@ double activation_bytes(const TrainingRun& run, const NetworkSize& student, doub
   return embedding + inputs + std::max(heads, block);
 }
 
+// Of a student with its average: what is there, and what products are given in place of it. `parameters`: counted of the student.
+double weights_bytes(const TrainingRun& run, const NetworkSize& student, double parameters) {
+  if (run.is_sliced) {
+    const auto in_products = static_cast<double>(backbone_product_parameters(student) +
+                                                 (run.teacher ? heads_product_parameters(student) : 0));
+    const double own = parameters / static_cast<double>(run.ranks);
+    return 2 * (in_products * 2 + (parameters - in_products) * kFloat + own * kFloat);
+  }
+  double bytes = 2 * parameters * kFloat;
+  if (run.is_bf16) bytes += parameters * 2;
+  if (run.is_fused) bytes += static_cast<double>(backbone_parameters(student)) * kFloat;
+  return bytes;
+}
+
 }  // namespace
 
 TrainingMemory training_memory(const TrainingRun& run) {
@@ -69,9 +83,7 @@ TrainingMemory training_memory(const TrainingRun& run) {
   for (const auto& [name, student] : run.learners()) {
     const auto parameters =
         static_cast<double>(backbone_parameters(student) + (run.teacher ? heads_parameters(student) : 0));
-    memory.weights += 2 * parameters * kFloat;
-    if (run.is_bf16) memory.weights += parameters * value;
-    if (run.is_fused) memory.weights += static_cast<double>(backbone_parameters(student)) * kFloat;
+    memory.weights += weights_bytes(run, student, parameters);
     memory.gradients += parameters * kFloat * static_cast<double>(1 + sum_buffers(run.shards_a_rank()));
     // What the others send, and the sum of it.
     if (run.ranks > 1) memory.gradients += parameters * kFloat * (1 + 1 / static_cast<double>(run.ranks));

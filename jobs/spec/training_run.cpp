@@ -21,9 +21,11 @@ TrainingRun common_run(const Options& options, const TrainingFacts& facts) {
   run.dataset_pictures = facts.dataset_pictures;
   // Where the machine decides, a GPU is taken to be there, and CPUs to be without bf16 products, as most are.
   const RunSpec& how = options.run;
-  run.is_bf16 =
-      facts.is_bf16.value_or(how.precision == "bf16" || (how.precision == "auto" && how.device != "cpu"));
-  run.is_fused = !facts.is_on_gpu.value_or(how.device == "cuda" || (how.device == "auto" && run.is_bf16));
+  run.is_sliced = how.weights == "sliced";  // which is bf16, and whose blocks are plain
+  run.is_bf16 = run.is_sliced || facts.is_bf16.value_or(how.precision == "bf16" ||
+                                                        (how.precision == "auto" && how.device != "cpu"));
+  run.is_fused = !run.is_sliced &&
+                 !facts.is_on_gpu.value_or(how.device == "cuda" || (how.device == "auto" && run.is_bf16));
   run.is_checkpointing = how.activation_checkpointing;
   return run;
 }

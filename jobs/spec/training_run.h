@@ -43,6 +43,7 @@ struct TrainingRun {
   std::int64_t ranks = 1;
   bool is_bf16 = true;
   bool is_fused = false;          // by model/fused_blocks.h, which keeps less: on a CPU
+  bool is_sliced = false;         // float32 weights, of which a rank has a slice (jobs/pupil.h)
   bool is_checkpointing = false;  // of each block its input is kept, the rest made again
   std::optional<std::int64_t> dataset_pictures;
 

@@ -52,6 +52,24 @@ TEST_F(Prepare, FillsInPathsAndKeysByHashes) {
   EXPECT_EQ(here->launch.directory, "/store/stages/curate-" + here->launch.stage_key.substr(0, 16));
 }
 
+// Keys as they were made before run.weights was an option: finished stages stay finished. The option's other value is another stage.
+TEST_F(Prepare, AnOptionThatCameLaterLeavesStageKeysAsTheyWereUnlessItIsUsed) {
+  const auto key = [](const std::string& kind, const std::string& with) {
+    const auto graph = spec::parse_graph(
+        "{graph: g, jobs: {train: {kind: " + kind + ", with: {data: /data, " + with + "}}}}", "graph.yaml");
+    if (!graph) return graph.error().message;
+    const auto prepared = prepare(graph->jobs.front(), {}, {}, "/store", "/store/graphs/1/train");
+    return prepared ? prepared->launch.stage_key : prepared.error().message;
+  };
+  EXPECT_EQ(key("pretrain", ""), "394ac178f9daad859cc64bdf2733ee20");
+  EXPECT_EQ(key("pretrain", "run: {weights: whole}"), "394ac178f9daad859cc64bdf2733ee20");
+  EXPECT_EQ(key("pretrain", "run: {precision: bf16, heldout_every: 7}"), "3ec3f3cbbc61684a03c119edb54e3133");
+  EXPECT_EQ(key("adapt", "from: /weights"), "fba8a542adc21fe8c9493d2ee71e1342");
+  EXPECT_EQ(key("distill", "teacher: /teacher"), "edf291c841631a17cf15371e71c06657");
+  EXPECT_NE(key("pretrain", "run: {weights: sliced, precision: bf16, heldout_every: 7}"),
+            "3ec3f3cbbc61684a03c119edb54e3133");
+}
+
 TEST_F(Prepare, TakesFinishedWorkOnlyWhileItIsThere) {
   const auto first = prepare_one("curate", {});
   ASSERT_TRUE(first);

@@ -75,6 +75,46 @@ TEST_F(RunsTest, OneTwoAndThreeRanksWithKillsBetweenEndInTheSameBitsOfBothStuden
   }
 }
 
+// The same where each rank has a slice of the float32 weights.
+TEST_F(RunsTest, OneTwoAndThreeRanksWithSlicedWeightsAndKillsBetweenEndInTheBitsOfOneUndisturbed) {
+  write_spec(10);
+  auto options = nlohmann::json::parse(text_of_file(spec_));
+  options["run"].update({{"precision", "bf16"}, {"weights", "sliced"}, {"health_every", 3}});
+  std::ofstream(spec_) << options.dump();
+  const auto undisturbed = folder_.path() / "one", dir = folder_.path() / "elastic";
+  ASSERT_EQ(Attempt("pretrain", spec_, undisturbed, 1).wait(), std::vector<int>{0});
+  for (const int world : {1, 2, 3}) {
+    Attempt attempt("pretrain", spec_, dir, world);
+    EXPECT_TRUE(attempt.wait_for("checkpoint", 1)) << world << " ranks";
+    attempt.signal_all(SIGKILL);
+  }
+  ASSERT_EQ(Attempt("pretrain", spec_, dir, 3).wait(), (std::vector<int>{0, 0, 0}));
+  EXPECT_TRUE(outcome(dir) == outcome(undisturbed));
+  const auto knn = lines_of(dir / "knn.jsonl");
+  EXPECT_EQ(knn.back().at("step"), 10);
+}
+
+TEST_F(RunsTest, TwoStudentsWithSlicedWeightsAreTheSameOnOneAndThreeRanks) {
+  write_spec(4);
+  const auto teacher = folder_.path() / "teacher";
+  ASSERT_EQ(Attempt("pretrain", spec_, teacher, 1).wait(), std::vector<int>{0});
+  auto options = two_students(dataset(), teacher / "checkpoints" / "step-0000000004");
+  options["run"].update({{"checkpoint_every", 2}, {"precision", "bf16"}, {"weights", "sliced"}});
+  options["schedule"]["steps"] = 6;
+  std::ofstream(spec_) << options.dump();
+  const auto one = folder_.path() / "one", three = folder_.path() / "three";
+  ASSERT_EQ(Attempt("distill", spec_, one, 1).wait(), std::vector<int>{0});
+  {
+    Attempt attempt("distill", spec_, three, 2);
+    EXPECT_TRUE(attempt.wait_for("checkpoint", 1));
+    attempt.signal_all(SIGKILL);
+  }
+  ASSERT_EQ(Attempt("distill", spec_, three, 3).wait(), (std::vector<int>{0, 0, 0}));
+  EXPECT_TRUE(outcome(three) == outcome(one));
+  for (const char* student : {"deep", "wide"})
+    EXPECT_TRUE(outcome(three / "students" / student) == outcome(one / "students" / student));
+}
+
 class SeveralRanksTest : public RanksTest {};
 
 TEST_P(SeveralRanksTest, LoseOneAndTheOthersFailInsteadOfWaiting) {

@@ -51,6 +51,16 @@ TEST(NetworkSize, HeadsHaveThePublishedNumbersOfParameters) {
   EXPECT_EQ(head_parameters({10, 99, 4, 1}, 6), 6 * 4 + 4 + 10 * 5);  // one layer: straight to the bottleneck
 }
 
+// A ViT-S/14 at 224 pixels: 3 + 256 tokens, two norms and gains a block, the last norm; and a head's prototypes.
+TEST(NetworkSize, WhatDoesNotGoIntoProductsIsNormsGainsTokensAndPrototypes) {
+  NetworkSize small = network("vit_small", "mlp", 0, 224);
+  EXPECT_EQ(backbone_parameters(small) - backbone_product_parameters(small), (259 + 12 * 6 + 2) * 384);
+  small.dino_head = {10, 99, 4, 1};
+  EXPECT_EQ(heads_product_parameters(small), 384 * 4 + 4);
+  small.ibot_head = {7, 5, 3, 2};
+  EXPECT_EQ(heads_product_parameters(small), 384 * 4 + 4 + 384 * 5 + 5 + 5 * 3 + 3);
+}
+
 TEST(NetworkSize, TheGatedFeedForwardIsAMultipleOfEight) {
   EXPECT_EQ(feed_forward_width(network("vit_large", "swiglu", 0, 224).backbone), 2'736);
   EXPECT_EQ(feed_forward_width(network("vit_giant2", "swiglu", 0, 224).backbone), 4'096);

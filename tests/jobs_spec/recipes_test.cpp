@@ -139,6 +139,7 @@ TEST(Recipes, VitgIsVitlButLarger) {
   Json expected = resolved_options("vitl14");
   expected["backbone"]["arch"] = "vit_giant2";
   expected["shards"] = 256;
+  expected["run"]["weights"] = "sliced";
   EXPECT_EQ(resolved_options("vitg14"), expected);
 }
 

@@ -136,6 +136,33 @@ TEST(TrainingSummary, Bf16HalvesWhatProductsKeepAndAddsCopiesOfTheWeights) {
                    2 * (44 * 2 * (32 * 4 + 120 * 2) + 40 * 48 * 2 + 8.8 * (2 * 8 * 2 + 16 * 10)));
 }
 
+// Of the 2,450 numbers 2,138 go into products: 2,072 of the backbone (392 of the embedding, 840 of a block), 66 of the head.
+TEST(TrainingSummary, SlicedWeightsAreBf16CopiesTheRestInFloat32AndTheRanksSlice) {
+  Json with = tiny();
+  with["run"] = {{"device", "cpu"}, {"weights", "sliced"}};
+  TrainingFacts facts;
+  facts.ranks = 2;
+  const auto summary = summarize_training("pretrain", with, facts);
+  EXPECT_TRUE(summary->is_bf16);
+  const TrainingMemory& memory = summary->sizes->memory;
+  EXPECT_EQ(memory.weights, 2 * (2 * 2'138.0 + 4 * 312 + 4 * 2'450 / 2));
+  EXPECT_EQ(memory.optimiser, 2 * 4 * 2'450.0 / 2);
+  // In plain form on a CPU too.
+  with["run"] = {{"device", "cuda"}, {"precision", "bf16"}};
+  EXPECT_EQ(memory.activations, summarize_training("pretrain", with, facts)->sizes->memory.activations);
+  with["run"] = {{"precision", "fp32"}, {"weights", "sliced"}};
+  EXPECT_FALSE(summarize_training("pretrain", with, facts).has_value());
+}
+
+// On the official number of GPUs.
+TEST(TrainingSummary, TheGiantsWeightsTakeHalfOfWhatWholeOnesTake) {
+  TrainingFacts facts;
+  facts.ranks = 256;
+  const double sliced = summary_of("vitg14", Json::object(), facts).sizes->memory.weights;
+  const double whole = summary_of("vitg14", {{"run", {{"weights", "whole"}}}}, facts).sizes->memory.weights;
+  EXPECT_LT(sliced, .45 * whole);
+}
+
 TEST(TrainingSummary, StochasticDepthKeepsTheShareOfTheActivations) {
   Json with = tiny();
   const double whole = summarize_training("pretrain", with, {})->sizes->memory.activations;

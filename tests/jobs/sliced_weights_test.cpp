@@ -1,0 +1,359 @@
+// Weights of which a rank has a slice: the bits of whole ones, for any number of ranks, in the memory that is promised.
+#include <c10/core/Allocator.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "jobs/pretrain.h"
+#include "jobs/pupil.h"
+#include "jobs/spec/training_memory.h"
+#include "jobs/tensors.h"
+#include "outcome.h"
+#include "tests/model/ranks_in_memory.h"
+#include "tests/model/tiny_step.h"
+#include "tiny_run.h"
+
+namespace paddock::jobs {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::int64_t kShards = 3;
+constexpr int kSteps = 4;
+
+model::HeadedBackboneOptions networks() {
+  auto options = model::tiny_networks();
+  options.backbone.embed_dim = 96;  // of six blocks: slices are cut within parameters
+  options.backbone.depth = 3;
+  options.backbone.heads = 3;
+  options.backbone.registers = 1;
+  options.dino_head = {.prototypes = 700, .hidden = 160, .bottleneck = 48, .layers = 3};
+  return options;
+}
+
+// Passes on what a rank does with others, but for broadcasts that are to be forgotten.
+class ForgetfulRanks final : public model::Collective {
+ public:
+  explicit ForgetfulRanks(model::Collective& ranks) : ranks_(ranks) {}
+  std::function<bool(const torch::Tensor& tensor, std::int64_t root)> is_forgotten;
+
+  std::int64_t rank() const override { return ranks_.rank(); }
+  std::int64_t ranks() const override { return ranks_.ranks(); }
+  void all_reduce_sum(torch::Tensor& tensor) override { ranks_.all_reduce_sum(tensor); }
+  void all_reduce_max(torch::Tensor& tensor) override { ranks_.all_reduce_max(tensor); }
+  torch::Tensor all_gather(const torch::Tensor& tensor) override { return ranks_.all_gather(tensor); }
+  torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>& sent_sizes,
+                           const std::vector<std::int64_t>& received_sizes) override {
+    return ranks_.all_to_all(sent, sent_sizes, received_sizes);
+  }
+  void broadcast(torch::Tensor& tensor, std::int64_t root) override {
+    if (!is_forgotten || !is_forgotten(tensor, root)) ranks_.broadcast(tensor, root);
+  }
+  void barrier() override { ranks_.barrier(); }
+
+ private:
+  model::Collective& ranks_;
+};
+
+struct Trained {
+  model::TensorMap tensors;  // of the checkpoint's files, on rank 0
+  std::vector<double> losses, norms;
+  bool operator==(const Trained& other) const {
+    const auto is_equal = [](const auto& a, const auto& b) {
+      return a.first == b.first && torch::equal(a.second, b.second);
+    };
+    return losses == other.losses && norms == other.norms && tensors.size() == other.tensors.size() &&
+           std::ranges::equal(tensors, other.tensors, is_equal);
+  }
+};
+
+// What is left out of each update's messages: of "student" or "average", in bfloat16 or not, from a rank.
+struct Forgotten {
+  std::string whose;
+  bool is_in_products = false;
+  std::int64_t root = 0;
+};
+
+struct Training {
+  HeldWeights weights = HeldWeights::kWhole;
+  bool is_checkpointing = false;
+  const model::TensorMap* begin_from = nullptr;
+  std::optional<Forgotten> forgotten = {};
+};
+
+const model::TinyPictures& pictures() {
+  static const auto drawn = [] {
+    at::manual_seed(5);
+    return model::TinyPictures({3, 8, 1, 5, 0, 2, 7, 2, 0, 4, 1, 0});
+  }();
+  return drawn;
+}
+
+auto forgetting(const Forgotten& forgotten, const Pupil& pupil) {
+  const auto& parameters = forgotten.whose == "student" ? pupil.student_parameters : pupil.average_parameters;
+  // Each kind lies in one block (model/weight_copies.h), which any of it shows.
+  torch::Tensor shown = parameters.product_copies()->begin()->second;
+  if (!forgotten.is_in_products) {
+    for (const auto& [name, tensor] : parameters.tensors())
+      if (name == "backbone.norm.weight") shown = tensor;
+  }
+  return [shown, root = forgotten.root](const torch::Tensor& tensor, std::int64_t from) {
+    return from == root && tensor.storage().is_alias_of(shown.storage());
+  };
+}
+
+// A few steps in bfloat16, with blocks in their plain form.
+Trained trained_on(model::Collective& all, const Training& training) {
+  ForgetfulRanks ranks(all);
+  const model::Shards shards(ranks, kShards);
+  Pupil pupil({networks(), {.9, .2, 3}, 7, training.weights}, torch::kCPU, shards);
+  if (training.begin_from != nullptr) pupil.begin_from(*training.begin_from);
+  pupil.share();
+  for (model::HeadedBackbone* each : {&pupil.student, &pupil.average}) each->backbone.set_fused(false);
+  pupil.set_compute_type(torch::kBFloat16);
+  pupil.student.backbone.set_activation_checkpointing(training.is_checkpointing);
+  if (training.forgotten) ranks.is_forgotten = forgetting(*training.forgotten, pupil);
+  model::TeacherTargets targets(model::Centering::kSinkhornKnopp, 700, 20);
+  std::vector<model::CropBatch> batches;
+  for (std::int64_t shard = shards.own().begin; shard < shards.own().end; ++shard)
+    batches.push_back(pictures().batch(2 * shard, 2 * shard + 2));
+  model::LossOptions losses;
+  losses.local_crops = model::TinyPictures::kLocalCrops;
+  Trained trained;
+  for (int step = 0; step < kSteps; ++step) {
+    pupil.wait_for_average();
+    const auto taught = model::teach(pupil.average, targets, batches, .07, shards);
+    pupil.wait_for_student();
+    std::vector<torch::Tensor> totals;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      const auto loss = model::student_losses(pupil.student, taught[i], batches[i], losses).total;
+      loss.backward();
+      pupil.gradients.add_shard();
+      totals.push_back(loss.detach().view({1}));
+    }
+    trained.losses.push_back(shards.sum(totals).item<double>());
+    trained.norms.push_back(pupil.update({.01, .005, .1, .9}, 3, step != 2));  // a step that is left out
+  }
+  pupil.settle();
+  for (auto& [file, tensors] : pupil.snapshot())
+    trained.tensors.insert(tensors.begin(), tensors.end());
+  return trained;
+}
+
+// Rank 0's.
+Trained trained_on(std::int64_t count, const Training& training) {
+  std::vector<Trained> all(static_cast<std::size_t>(count));
+  model::RanksInMemory(count).run([&](model::Collective& ranks) {
+    all[static_cast<std::size_t>(ranks.rank())] = trained_on(ranks, training);
+  });
+  return all.front();
+}
+
+TEST(SlicedWeights, HaveTheBitsOfWholeOnesOnAnyNumberOfRanks) {
+  const Trained wanted = trained_on(1, {});
+  EXPECT_EQ(wanted.tensors.size(), 4 * model::HeadedBackbone(networks()).parameters().size());
+  EXPECT_NE(wanted.losses.front(), wanted.losses.back());
+  for (const bool is_checkpointing : {false, true}) {
+    for (const std::int64_t ranks : {1, 2, 3}) {
+      EXPECT_TRUE(trained_on(ranks, {HeldWeights::kSliced, is_checkpointing}) == wanted)
+          << ranks << " ranks" << (is_checkpointing ? ", checkpointing" : "");
+    }
+  }
+}
+
+TEST(SlicedWeights, BeginFromGivenWeightsAsWholeOnesDo) {
+  model::HeadedBackbone given(networks());
+  given.initialize(99);
+  const auto backbone = model::with_prefix("backbone.", given.backbone.parameters());
+  const model::TensorMap weights(backbone.begin(), backbone.end());
+  const Trained wanted = trained_on(1, {.begin_from = &weights});
+  EXPECT_FALSE(wanted == trained_on(1, {}));
+  for (const std::int64_t ranks : {1, 2})
+    EXPECT_TRUE(trained_on(ranks, {.weights = HeldWeights::kSliced, .begin_from = &weights}) == wanted);
+}
+
+// The check of the check: a slice that did not arrive must show.
+TEST(SlicedWeights, EndInOtherBitsWithoutAnyOneSliceOfTheOthers) {
+  const Trained wanted = trained_on(2, {HeldWeights::kSliced});
+  for (const std::string whose : {"student", "average"}) {
+    for (const bool is_in_products : {false, true}) {
+      for (const std::int64_t root : {0, 1}) {
+        EXPECT_FALSE(trained_on(2, {.weights = HeldWeights::kSliced,
+                                    .forgotten = Forgotten{whose, is_in_products, root}}) == wanted)
+            << whose << (is_in_products ? " in bfloat16" : " in float32") << " from rank " << root;
+      }
+    }
+  }
+}
+
+// Bytes of LibTorch's tensors that are alive on this thread's account.
+class Meter : public c10::MemoryReportingInfoBase {
+ public:
+  void reportMemoryUsage(void*, std::int64_t size, std::size_t, std::size_t, c10::Device) override {
+    now_ += size;
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  std::int64_t now() const { return now_; }
+
+ private:
+  std::int64_t now_ = 0;
+};
+
+// Large against what is lost between networks and to alignment.
+spec::NetworkSize some_size() {
+  spec::NetworkSize size;
+  size.backbone.arch = "custom";
+  size.backbone.embed_dim = 384;
+  size.backbone.depth = 4;
+  size.backbone.heads = 6;
+  size.image_size = 224;
+  size.dino_head = {8'192, 512, 256, 3};
+  return size;
+}
+
+TEST(SlicedWeights, TakeTheMemoryThatIsEstimated) {
+  const spec::NetworkSize size = some_size();
+  model::HeadedBackboneOptions options;
+  options.backbone.depth = size.backbone.depth;
+  options.dino_head = head_options(size.dino_head);
+  const auto parameters =
+      static_cast<double>(spec::backbone_parameters(size) + spec::heads_parameters(size));
+  for (const HeldWeights weights : {HeldWeights::kWhole, HeldWeights::kSliced}) {
+    for (const std::int64_t count : {1, 2, 3}) {
+      spec::TrainingRun run;
+      run.batch_size = 8;
+      run.shards = 4;
+      run.ranks = count;
+      run.student = size;
+      run.teacher = size;
+      run.is_sliced = weights == HeldWeights::kSliced;
+      run.is_bf16 = run.is_sliced;  // else with the casts of a pass under way
+      const spec::TrainingMemory memory = spec::training_memory(run);
+      // The gradient, and where the sum of the slice will be: the others come with the first shard.
+      const double gradients = 4 * parameters * (1 + (count > 1 ? 1 / static_cast<double>(count) : 0));
+      const double estimated = memory.weights + memory.optimiser + gradients;
+      model::RanksInMemory(count).run([&](model::Collective& ranks) {
+        const auto meter = std::make_shared<Meter>();
+        const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
+        const model::Shards shards(ranks, 4);
+        Pupil pupil({options, {}, 1, weights}, torch::kCPU, shards);
+        pupil.share();
+        std::int64_t in_products = 0;
+        for (const auto& weight : pupil.student.product_weights()) in_products += weight.numel();
+        EXPECT_EQ(in_products,
+                  spec::backbone_product_parameters(size) + spec::heads_product_parameters(size));
+        EXPECT_NEAR(static_cast<double>(meter->now()) / estimated, 1, .02)
+            << (run.is_sliced ? "sliced, " : "whole, ") << count << " ranks";
+      });
+      if (run.is_sliced) {
+        EXPECT_LT(memory.weights, (4 + 8 / static_cast<double>(count) + 1.5) * parameters);
+      }
+    }
+  }
+}
+
+class SlicedTrainingTest : public testing::Test {
+ protected:
+  nlohmann::json options() const {
+    auto options = tiny_options(data_);
+    options["run"]["precision"] = "bf16";
+    options["run"]["weights"] = "sliced";
+    return options;
+  }
+  static TrainingPlan plan_of(const nlohmann::json& options) {
+    const auto parsed = spec::pretrain_table().parse(options);
+    if (!parsed)
+      throw std::invalid_argument(parsed.error().front().path + " " + parsed.error().front().message);
+    return pretrain_plan(*parsed);
+  }
+  void run(const TrainingPlan& plan, const fs::path& dir, const TrainingHooks& hooks = {}) const {
+    model::OneRank ranks;
+    ReportChannel report(-1, true);
+    EXPECT_EQ(train(plan, dir, {}, ranks, report, hooks), TrainingEnd::kFinished);
+  }
+  std::string refusal(const TrainingPlan& plan) const {
+    try {
+      run(plan, folder_.path() / "refused");
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "nothing was refused";
+  }
+
+  TemporaryFolder folder_;
+  const fs::path data_ = write_dataset(folder_.path() / "dataset");
+};
+
+TEST_F(SlicedTrainingTest, Float32IsRefusedWithASentence) {
+  auto wrong = options();
+  wrong["run"]["precision"] = "fp32";
+  EXPECT_THROW(
+      {
+        try {
+          plan_of(wrong);
+        } catch (const std::invalid_argument& error) {
+          EXPECT_EQ(std::string(error.what()),
+                    "run.weights is sliced, which computes in bf16 alone, and precision is fp32: set "
+                    "precision to bf16, or weights to whole");
+          throw;
+        }
+      },
+      std::invalid_argument);
+  // What a machine that chooses float32 by itself comes to.
+  auto plan = plan_of(options());
+  plan.run.precision = "fp32";
+  EXPECT_THAT(refusal(plan), HasSubstr("run.weights is sliced, which computes in bf16 alone"));
+  EXPECT_FALSE(fs::exists(folder_.path() / "refused"));
+}
+
+TEST_F(SlicedTrainingTest, ARunWithWholeWeightsIsAnotherRun) {
+  auto whole = options();
+  whole["run"].erase("weights");
+  run(plan_of(whole), folder_.path() / "refused");
+  EXPECT_THAT(refusal(plan_of(options())), HasSubstr("holds a run with other options"));
+  // As one from before the option.
+  whole["run"]["weights"] = "whole";
+  run(plan_of(whole), folder_.path() / "refused");
+}
+
+struct Killed {};
+
+// The weight that is no number spoils every step from the newest checkpoint on.
+TEST_F(SlicedTrainingTest, GoesBackToTheNewestCheckpointWithFiniteWeights) {
+  auto longer = options();
+  longer["schedule"]["steps"] = 20;
+  longer["run"]["checkpoint_every"] = 2;
+  const auto plan = plan_of(longer);
+  const auto dir = folder_.path() / "run";
+  TrainingHooks hooks;
+  hooks.after_step = [](std::int64_t step) {
+    if (step == 7) throw Killed{};
+  };
+  EXPECT_THROW(run(plan, dir, hooks), Killed);
+  const auto checkpoint = newest_checkpoint(dir);
+  ASSERT_EQ(checkpoint.info().step, 6);
+  storage::CheckpointContent content{6, checkpoint.info().fence, checkpoint.state(), {}};
+  std::vector<std::byte> spoilt;
+  for (const char* file : {"student", "teacher", "optimizer", "centers"}) {
+    const std::string name = std::string(file) + ".safetensors";
+    auto tensors = value_or_throw(checkpoint.tensors(name), "reading");
+    for (auto& tensor : tensors) {
+      if (tensor.name != "student.backbone.norm.bias") continue;
+      spoilt.assign(tensor.bytes.size(), std::byte{0xff});
+      tensor.bytes = spoilt;
+    }
+    content.files.emplace_back(name, std::move(tensors));
+  }
+  storage::RealDisk disk;
+  value_or_throw(storage::write_checkpoint(disk, dir, content), "writing");
+  run(plan, dir);
+  EXPECT_THAT(text_of_file(dir / "events.jsonl"), HasSubstr("went back to step 4"));
+  EXPECT_EQ(newest_checkpoint(dir).info().step, 20);
+}
+
+}  // namespace
+}  // namespace paddock::jobs
