@@ -139,8 +139,7 @@ Trained trained_on(model::Collective& all, const Training& training) {
     trained.norms.push_back(pupil.update({.01, .005, .1, .9}, 3, step != 2));  // a step that is left out
   }
   pupil.settle();
-  for (auto& [file, tensors] : pupil.snapshot())
-    trained.tensors.insert(tensors.begin(), tensors.end());
+  for (auto& [file, tensors] : pupil.snapshot()) trained.tensors.insert(tensors.begin(), tensors.end());
   return trained;
 }
 
@@ -220,8 +219,7 @@ TEST(SlicedWeights, TakeTheMemoryThatIsEstimated) {
   model::HeadedBackboneOptions options;
   options.backbone.depth = size.backbone.depth;
   options.dino_head = head_options(size.dino_head);
-  const auto parameters =
-      static_cast<double>(spec::backbone_parameters(size) + spec::heads_parameters(size));
+  const auto parameters = static_cast<double>(spec::backbone_parameters(size) + spec::heads_parameters(size));
   for (const HeldWeights weights : {HeldWeights::kWhole, HeldWeights::kSliced}) {
     for (const std::int64_t count : {1, 2, 3}) {
       spec::TrainingRun run;
@@ -256,6 +254,8 @@ TEST(SlicedWeights, TakeTheMemoryThatIsEstimated) {
   }
 }
 
+struct Killed {};
+
 class SlicedTrainingTest : public testing::Test {
  protected:
   nlohmann::json options() const {
@@ -274,6 +274,28 @@ class SlicedTrainingTest : public testing::Test {
     model::OneRank ranks;
     ReportChannel report(-1, true);
     EXPECT_EQ(train(plan, dir, {}, ranks, report, hooks), TrainingEnd::kFinished);
+  }
+  void run_until(const TrainingPlan& plan, const fs::path& dir, std::int64_t killed_after) const {
+    TrainingHooks hooks;
+    hooks.after_step = [killed_after](std::int64_t step) {
+      if (step == killed_after) throw Killed{};
+    };
+    EXPECT_THROW(run(plan, dir, hooks), Killed);
+  }
+  // `change` sees the state alone, and then each tensor.
+  static void rewrite(const storage::Checkpoint& checkpoint, const fs::path& dir,
+                      const std::function<void(nlohmann::json& state, storage::TensorBytes*)>& change) {
+    storage::CheckpointContent content{
+        checkpoint.info().step, checkpoint.info().fence, checkpoint.state(), {}};
+    change(content.state, nullptr);
+    for (const char* file : {"student", "teacher", "optimizer", "centers"}) {
+      const std::string name = std::string(file) + ".safetensors";
+      auto tensors = value_or_throw(checkpoint.tensors(name), "reading");
+      for (auto& tensor : tensors) change(content.state, &tensor);
+      content.files.emplace_back(name, std::move(tensors));
+    }
+    storage::RealDisk disk;
+    value_or_throw(storage::write_checkpoint(disk, dir, content), "writing");
   }
   std::string refusal(const TrainingPlan& plan) const {
     try {
@@ -315,12 +337,22 @@ TEST_F(SlicedTrainingTest, ARunWithWholeWeightsIsAnotherRun) {
   whole["run"].erase("weights");
   run(plan_of(whole), folder_.path() / "refused");
   EXPECT_THAT(refusal(plan_of(options())), HasSubstr("holds a run with other options"));
-  // As one from before the option.
-  whole["run"]["weights"] = "whole";
-  run(plan_of(whole), folder_.path() / "refused");
 }
 
-struct Killed {};
+TEST_F(SlicedTrainingTest, ARunFromBeforeTheOptionGoesOnWithWholeWeights) {
+  auto whole = options();
+  whole["run"].erase("weights");
+  const auto plan = plan_of(whole);
+  const auto dir = folder_.path() / "old";
+  run_until(plan, dir, 7);
+  rewrite(newest_checkpoint(dir), dir, [](nlohmann::json& state, storage::TensorBytes*) {
+    if (state["options"]["run"].contains("weights")) state["options"]["run"].erase("weights");
+  });
+  ASSERT_FALSE(newest_checkpoint(dir).state()["options"]["run"].contains("weights"));
+  run(plan, dir);
+  run(plan, folder_.path() / "undisturbed");
+  EXPECT_TRUE(outcome(dir) == outcome(folder_.path() / "undisturbed"));
+}
 
 // The weight that is no number spoils every step from the newest checkpoint on.
 TEST_F(SlicedTrainingTest, GoesBackToTheNewestCheckpointWithFiniteWeights) {
@@ -329,27 +361,13 @@ TEST_F(SlicedTrainingTest, GoesBackToTheNewestCheckpointWithFiniteWeights) {
   longer["run"]["checkpoint_every"] = 2;
   const auto plan = plan_of(longer);
   const auto dir = folder_.path() / "run";
-  TrainingHooks hooks;
-  hooks.after_step = [](std::int64_t step) {
-    if (step == 7) throw Killed{};
-  };
-  EXPECT_THROW(run(plan, dir, hooks), Killed);
-  const auto checkpoint = newest_checkpoint(dir);
-  ASSERT_EQ(checkpoint.info().step, 6);
-  storage::CheckpointContent content{6, checkpoint.info().fence, checkpoint.state(), {}};
-  std::vector<std::byte> spoilt;
-  for (const char* file : {"student", "teacher", "optimizer", "centers"}) {
-    const std::string name = std::string(file) + ".safetensors";
-    auto tensors = value_or_throw(checkpoint.tensors(name), "reading");
-    for (auto& tensor : tensors) {
-      if (tensor.name != "student.backbone.norm.bias") continue;
-      spoilt.assign(tensor.bytes.size(), std::byte{0xff});
-      tensor.bytes = spoilt;
-    }
-    content.files.emplace_back(name, std::move(tensors));
-  }
-  storage::RealDisk disk;
-  value_or_throw(storage::write_checkpoint(disk, dir, content), "writing");
+  run_until(plan, dir, 7);
+  ASSERT_EQ(newest_checkpoint(dir).info().step, 6);
+  const std::vector<std::byte> no_numbers(1 << 10, std::byte{0xff});
+  rewrite(newest_checkpoint(dir), dir, [&](nlohmann::json&, storage::TensorBytes* tensor) {
+    if (tensor != nullptr && tensor->name == "student.backbone.norm.bias")
+      tensor->bytes = {no_numbers.data(), tensor->bytes.size()};
+  });
   run(plan, dir);
   EXPECT_THAT(text_of_file(dir / "events.jsonl"), HasSubstr("went back to step 4"));
   EXPECT_EQ(newest_checkpoint(dir).info().step, 20);

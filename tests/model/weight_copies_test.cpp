@@ -63,11 +63,9 @@ TEST_P(ProductCopiesTest, GiveTheBitsOfCastsForwardAndBackward) {
   EXPECT_TRUE(torch::equal(given_gradients, wanted_gradients));
 }
 
-INSTANTIATE_TEST_SUITE_P(Options, ProductCopiesTest, ::testing::ValuesIn(all_cases()),
-                         [](const auto& each) {
-                           return each.param.network.name +
-                                  (each.param.is_checkpointing ? "Checkpointing" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(Options, ProductCopiesTest, ::testing::ValuesIn(all_cases()), [](const auto& each) {
+  return each.param.network.name + (each.param.is_checkpointing ? "Checkpointing" : "");
+});
 
 TEST(ProductCopies, AreUsedWithoutGradientsTooAndNeverInFloat32) {
   const torch::NoGradGuard no_grad;
