@@ -80,6 +80,8 @@ TEST_F(RunsTest, OneTwoAndThreeRanksWithSlicedWeightsAndKillsBetweenEndInTheBits
   write_spec(10);
   auto options = nlohmann::json::parse(text_of_file(spec_));
   options["run"].update({{"precision", "bf16"}, {"weights", "sliced"}, {"health_every", 3}});
+  options["backbone"].update(
+      {{"embed_dim", 96}, {"heads", 3}, {"depth", 3}});  // slices are cut within parameters
   std::ofstream(spec_) << options.dump();
   const auto undisturbed = folder_.path() / "one", dir = folder_.path() / "elastic";
   ASSERT_EQ(Attempt("pretrain", spec_, undisturbed, 1).wait(), std::vector<int>{0});
