@@ -45,9 +45,7 @@ class ForgetfulRanks final : public model::Collective {
                            const std::vector<std::int64_t>& received_sizes) override {
     return ranks_.all_to_all(sent, sent_sizes, received_sizes);
   }
-  void broadcast(torch::Tensor& tensor, std::int64_t root) override {
-    ranks_.broadcast(tensor, root);
-  }
+  void broadcast(torch::Tensor& tensor, std::int64_t root) override { ranks_.broadcast(tensor, root); }
   std::unique_ptr<Pending> begin_broadcast(torch::Tensor& tensor, std::int64_t root) override {
     if (is_forgotten && is_forgotten(tensor, root)) return nullptr;
     if (root != rank()) tensor.fill_(0xff);  // bytes: no number in any type
