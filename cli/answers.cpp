@@ -16,10 +16,10 @@ Json progress(capnp::Text::Reader text) {
   if (given.is_object() && given.contains("progress")) given = Json(given["progress"]);
   if (!given.is_object()) return nullptr;
   Json json = Json::object();
-  for (const char* key : {"step", "steps", "loss", "rate", "seconds_left"}) {
+  for (const char* key : {"step", "steps", "loss", "rate", "seconds_left", "quarantined"}) {
     if (given.contains(key) && given[key].is_number()) json[key] = given[key];
   }
-  for (const char* key : {"phase", "unit", "loss_of"}) {
+  for (const char* key : {"phase", "unit", "loss_of", "health"}) {
     if (given.contains(key) && given[key].is_string()) json[key] = given[key];
   }
   return json;

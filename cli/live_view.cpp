@@ -86,6 +86,9 @@ std::string progress_text(const Json& progress) {
     const std::string left = show_seconds(number_of(progress, "seconds_left"));
     if (!left.empty()) add(left + " left");
   }
+  if (number_of(progress, "quarantined") > 0)
+    add(format("%.0f", number_of(progress, "quarantined")) + " pictures put aside");
+  add(text_of(progress, "health"));
   return plain(text);
 }
 

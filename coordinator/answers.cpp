@@ -50,7 +50,7 @@ std::string reason_of(const Cluster& cluster, const JobKey& key, const Job& job,
 }
 
 // nullptr: none has come.
-const std::string* progress_of(const Progress& progress, const JobKey& key) {
+const JobProgress* progress_of(const Progress& progress, const JobKey& key) {
   const auto last = progress.find(key);
   return last == progress.end() ? nullptr : &last->second;
 }
@@ -69,9 +69,9 @@ std::size_t first_shown(const Job& job) {
   return job.attempts.empty() ? 0 : std::min(first, job.attempts.size() - 1);
 }
 
-std::uint64_t bytes_of(const Job& job, const std::string* progress) {
+std::uint64_t bytes_of(const Job& job, const JobProgress* progress) {
   std::uint64_t bytes = 500 + job.request.name.value.size() + job.reason.size();
-  if (progress != nullptr) bytes += progress->size();
+  if (progress != nullptr) bytes += progress->bytes();
   for (std::size_t i = first_shown(job); i < job.attempts.size(); ++i) bytes += bytes_of(job.attempts[i]);
   if (!job.attempts.empty()) bytes += bytes_of(job.attempts.back());
   for (const auto& [name, artifact] : job.artifacts)
@@ -88,7 +88,7 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
   to.setCached(job.is_cached);
   to.setStartedUnixMs(job.started.unix_ms);
   to.setEndedUnixMs(job.ended.unix_ms);
-  if (const std::string* const last = progress_of(progress, key)) to.setProgress(*last);
+  if (const JobProgress* const last = progress_of(progress, key)) to.setProgress(last->text());
   if (!job.attempts.empty()) {
     const Attempt& newest = job.attempts.back();
     to.setAttempt(newest.number);

@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "coordinator/job_progress.h"
 #include "scheduler/cluster.h"
 #include "wire/envelope.h"
 
@@ -24,9 +24,6 @@ std::string runs_of(GraphId graph);
 
 // "3/pretrain#2"
 std::string shown(const scheduler::AttemptKey& attempt);
-
-// The last progress report of rank 0 of a job's newest attempt, JSON.
-using Progress = std::map<JobKey, std::string>;
 
 // All graphs that are to be shown, those of the archive and those of the cluster, by number and without jobs.
 void write_graphs(wire::Status::Builder status, const scheduler::Cluster& cluster,

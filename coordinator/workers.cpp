@@ -280,7 +280,7 @@ void Workers::take_report(const NodeId& node, Session& session, wire::Report::Re
     return;
   }
   if (report.isProgress()) {
-    if (rank == 0) progress_[found.key] = to_text(report.getProgress());
+    progress_[found.key].take(found.attempt->fence, rank, to_text(report.getProgress()));
     return;
   }
   if (const auto fault = fault_of(report)) {

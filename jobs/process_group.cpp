@@ -1,5 +1,6 @@
 #include "jobs/process_group.h"
 
+#include <atomic>
 #include <functional>
 #include <iostream>
 #include <numeric>
@@ -48,6 +49,7 @@ class C10dRanks final : public model::Collective {
   std::int64_t rank() const override { return rank_; }
   std::int64_t ranks() const override { return world_; }
   double seconds_waited() const override { return waited_.count(); }
+  std::uint64_t operations() const override { return operations_; }
   void all_reduce_sum(torch::Tensor& tensor) override { all_reduce(tensor, c10d::ReduceOp::SUM); }
   void all_reduce_max(torch::Tensor& tensor) override { all_reduce(tensor, c10d::ReduceOp::MAX); }
 
@@ -115,6 +117,7 @@ class C10dRanks final : public model::Collective {
   void barrier() override {
     c10d::BarrierOptions options;
     options.timeout = timeout_;
+    ++operations_;
     wait(gloo_->barrier(options), "barrier");
   }
 
@@ -162,7 +165,9 @@ class C10dRanks final : public model::Collective {
     return tensor.cpu().contiguous();
   }
 
+  // For one operation.
   c10d::Backend& backend_of(const torch::Tensor& tensor) {
+    ++operations_;
     return tensor.device().is_cpu() ? *gloo_ : *nccl_;
   }
 
@@ -198,12 +203,60 @@ class C10dRanks final : public model::Collective {
   const std::int64_t rank_, world_;
   const std::chrono::milliseconds timeout_;
   std::chrono::duration<double> waited_{};
+  std::atomic<std::uint64_t> operations_ = 0;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::Backend> gloo_, nccl_;
   bool is_nccl_missing_ = false;
 };
 
+constexpr std::chrono::seconds kRollCallTimeout{10};
+
+class StoreRollCall final : public RollCall {
+ public:
+  explicit StoreRollCall(const RankEnvironment& environment) : rank_(environment.rank) {
+    c10d::TCPStoreOptions options;
+    options.port = environment.master_port;
+    options.waitWorkers = false;
+    options.timeout = kRollCallTimeout;
+    store_ = c10::make_intrusive<c10d::TCPStore>(environment.master_address, options);
+    for (std::int64_t rank = 0; rank < environment.world; ++rank)
+      keys_.push_back("roll_call/" + std::to_string(rank));
+  }
+
+  void say(const Whereabouts& own) override {
+    const std::string text = to_text(own);
+    store_->set(keys_[static_cast<std::size_t>(rank_)], std::vector<std::uint8_t>(text.begin(), text.end()));
+  }
+
+  std::vector<std::optional<Whereabouts>> ask() override {
+    std::vector<std::optional<Whereabouts>> answers;
+    for (const auto& key : keys_) {
+      answers.emplace_back();
+      if (!store_->check({key})) continue;
+      const auto bytes = store_->get(key);
+      answers.back() = whereabouts_from_text(std::string(bytes.begin(), bytes.end()));
+    }
+    return answers;
+  }
+
+ private:
+  const std::int64_t rank_;
+  std::vector<std::string> keys_;
+  c10::intrusive_ptr<c10d::Store> store_;
+};
+
 }  // namespace
+
+std::shared_ptr<RollCall> join_roll_call(const RankEnvironment& environment, const model::Collective& ranks) {
+  if (ranks.ranks() == 1) return nullptr;
+  try {
+    return std::make_shared<StoreRollCall>(environment);
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    std::cerr << "a rank that hangs cannot be named: " << text.substr(0, text.find('\n')) << '\n';
+    return nullptr;
+  }
+}
 
 std::unique_ptr<model::Collective> join_process_group(const RankEnvironment& environment,
                                                       std::chrono::milliseconds timeout) {

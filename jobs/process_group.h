@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "jobs/rank_environment.h"
+#include "jobs/roll_call.h"
 #include "model/collective.h"
 
 namespace paddock::jobs {
@@ -19,5 +20,9 @@ std::unique_ptr<model::Collective> join_process_group(const RankEnvironment& env
 // The same, over the network for one rank as well.
 std::unique_ptr<model::Collective> connect_ranks(const RankEnvironment& environment,
                                                  std::chrono::milliseconds timeout);
+
+// Where the ranks that have met tell each other where they are: over the TCPStore of rank 0, by a connection of its own. nullptr
+// for a rank alone, and, with a line on standard error, where the store cannot be reached.
+std::shared_ptr<RollCall> join_roll_call(const RankEnvironment& environment, const model::Collective& ranks);
 
 }  // namespace paddock::jobs

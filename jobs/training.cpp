@@ -52,7 +52,8 @@ nlohmann::json identity_of(const nlohmann::json& options) {
 class Training {
  public:
   Training(TrainingPlan plan, const fs::path& dir, const RankEnvironment& environment,
-           model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks)
+           model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks,
+           std::shared_ptr<RollCall> roll_call)
       : plan_(std::move(plan)),
         dir_(dir),
         environment_(environment),
@@ -68,8 +69,8 @@ class Training {
              plan_.run.weights == "sliced" ? HeldWeights::kSliced : HeldWeights::kWhole},
             plan_.loss.centering == "softmax" ? model::Centering::kSoftmax : model::Centering::kSinkhornKnopp,
             device_, shards_),
-        watchdog_(std::chrono::seconds(plan_.run.hang_seconds),
-                  [this](const std::string& sentence) { end_hanging_rank(sentence); }) {
+        watchdog_({.limit = std::chrono::seconds(plan_.run.hang_seconds), .rank = environment.rank},
+                  watchdog_calls(), std::move(roll_call)) {
     if (splits_.test) heldout_.emplace(plan_, *splits_.test, shards_, device_, quarantine_);
     if (splits_.test && plan_.run.knn_every > 0 && plan_.run.knn_every <= plan_.schedule.steps) {
       neighbours_.emplace(plan_, splits_.train, splits_.test, device_,
@@ -392,7 +393,31 @@ class Training {
     return false;
   }
 
-  // On the watchdog's thread, while the loop's own hangs: so nothing of the loop is touched.
+  WatchdogCalls watchdog_calls() {
+    return {.notice = [this](const Culprit& culprit) { notice_hang(culprit); },
+            .went_on = [this](const Culprit& culprit, double seconds) { went_on(culprit, seconds); },
+            .end = [this](const std::string& sentence) { end_hanging_rank(sentence); },
+            .operations = [this] { return ranks_.operations(); }};
+  }
+
+  // On the watchdog's thread, while the loop's own hangs: so nothing of the loop is touched. Another rank says nothing more than
+  // its health: it may be rank 0 that hangs.
+  void notice_hang(const Culprit& culprit) {
+    std::cerr << culprit.sentence << '\n';
+    if (culprit.rank == environment_.rank) write_all_stacks();
+    report_.progress({{"health", culprit.sentence}});
+  }
+
+  void went_on(const Culprit& culprit, double seconds) {
+    const std::string sentence = culprit.sentence + "; the run went on after " +
+                                 std::to_string(static_cast<std::int64_t>(seconds)) + " s";
+    if (record_)
+      record_->event(state_.step, sentence);
+    else
+      std::cerr << sentence << '\n';
+    report_.progress(nlohmann::json::object());
+  }
+
   void end_hanging_rank(const std::string& sentence) {
     const std::string named = "rank " + std::to_string(environment_.rank) + ", " + sentence;
     std::cerr << named << '\n';
@@ -448,46 +473,9 @@ class Training {
 }  // namespace
 
 TrainingEnd train(TrainingPlan plan, const std::filesystem::path& dir, const RankEnvironment& environment,
-                  model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks) {
-  return Training(std::move(plan), dir, environment, ranks, report, hooks).run();
-}
-
-std::map<std::string, model::HeadedBackboneOptions> students_of(const TrainingPlan& plan) {
-  if (!plan.students.empty()) return plan.students;
-  return {{"", plan.student}};
-}
-
-model::VisionTransformerOptions backbone_options(const spec::BackboneSpec& given, std::int64_t image_size) {
-  const spec::BackboneSpec backbone = spec::resolved(given);
-  model::VisionTransformerOptions options;
-  options.image_height = options.image_width = image_size;
-  options.patch_size = backbone.patch_size;
-  options.embed_dim = backbone.embed_dim;
-  options.depth = backbone.depth;
-  options.heads = backbone.heads;
-  options.registers = backbone.registers;
-  options.channels = backbone.channels;
-  options.ffn = backbone.ffn;
-  options.layerscale = backbone.layerscale;
-  options.drop_path = backbone.drop_path;
-  // As the released models: with registers the table of positions is resized exactly and smoothly.
-  options.interpolate_antialias = backbone.registers > 0;
-  options.interpolate_offset = backbone.registers > 0 ? 0 : .1;
-  return options;
-}
-
-data::Normalization normalization_of(const spec::BackboneSpec& backbone) {
-  if (backbone.pixel_mean.empty()) return data::usual_normalization(static_cast<int>(backbone.channels));
-  return {backbone.pixel_mean, backbone.pixel_std};
-}
-
-model::DinoHeadOptions head_options(const spec::HeadSpec& head) {
-  model::DinoHeadOptions options;
-  options.prototypes = head.prototypes;
-  options.hidden = head.hidden;
-  options.bottleneck = head.bottleneck;
-  options.layers = head.layers;
-  return options;
+                  model::Collective& ranks, ReportChannel& report, const TrainingHooks& hooks,
+                  std::shared_ptr<RollCall> roll_call) {
+  return Training(std::move(plan), dir, environment, ranks, report, hooks, std::move(roll_call)).run();
 }
 
 }  // namespace paddock::jobs

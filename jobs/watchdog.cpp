@@ -6,15 +6,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace paddock::jobs {
 namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+constexpr std::size_t kRemembered = 32, kStepsMin = 10, kPhasesMin = 3;
+constexpr int kUnusual = 5;      // so many times the usual
+constexpr int kSilentBeats = 3;  // a rank that missed them gives no sign of life
 
 constexpr int kFramesMax = 64;
 constexpr int kStackSignal = SIGUSR2;
@@ -69,45 +79,206 @@ void write_all_stacks() {
   }
 }
 
-Watchdog::Watchdog(std::chrono::milliseconds limit, std::function<void(const std::string&)> end)
-    : limit_(limit), end_(std::move(end)), since_(std::chrono::steady_clock::now()) {
-  if (limit_.count() > 0) thread_ = std::thread([this] { watch(); });
+struct Watchdog::Board {
+  struct Entry {
+    std::optional<Whereabouts> last;
+    Clock::time_point changed_at;
+  };
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool is_stopping = false, is_calling = false;
+  Whereabouts own{.beat = 0, .phase = "starting"};
+  Clock::time_point since = Clock::now();
+  std::optional<Clock::duration> notice_after, suspect_after;
+  std::optional<Culprit> noticed;
+  std::vector<Entry> ranks;                        // as they were last heard of
+  std::optional<Clock::time_point> calling_since;  // between question and answer
+  std::chrono::milliseconds beat{0};
+  std::function<std::uint64_t()> operations;  // not after is_stopping
+
+  Whereabouts say() {
+    ++own.beat;
+    if (operations) own.operations = operations();
+    own.in_phase = duration_cast<std::chrono::milliseconds>(Clock::now() - since);
+    return own;
+  }
+
+  void hear(const std::vector<std::optional<Whereabouts>>& answers, Clock::time_point now) {
+    ranks.resize(answers.size(), {std::nullopt, now});
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (answers[i] != ranks[i].last) ranks[i] = {answers[i], now};
+    }
+  }
+};
+
+void Watchdog::Usual::add(Clock::duration took) {
+  if (last_.size() < kRemembered)
+    last_.push_back(took);
+  else
+    last_[next_++ % kRemembered] = took;
+}
+
+Watchdog::Clock::duration Watchdog::Usual::median() const {
+  auto sorted = last_;
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  return *middle;
+}
+
+Watchdog::Watchdog(const WatchdogOptions& options, WatchdogCalls calls, std::shared_ptr<RollCall> others)
+    : options_(options),
+      calls_(std::move(calls)),
+      board_(std::make_shared<Board>()),
+      step_since_(board_->since) {
+  board_->beat = options_.beat;
+  board_->operations = calls_.operations;
+  suspect_from(options_.limit);
+  if (others) {
+    board_->is_calling = true;
+    calling_ = std::thread(call_roll, board_, std::move(others));
+  }
+  watching_ = std::thread([this] { watch(); });
 }
 
 Watchdog::~Watchdog() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  std::unique_lock lock(board_->mutex);
+  board_->is_stopping = true;
+  board_->changed.notify_all();
+  // A rank that is stopped may leave a question unanswered for ever.
+  const bool is_answered =
+      board_->changed.wait_for(lock, 2 * options_.beat, [this] { return !board_->is_calling; });
+  lock.unlock();
+  watching_.join();
+  if (!calling_.joinable()) return;
+  if (is_answered)
+    calling_.join();
+  else
+    calling_.detach();
 }
 
 void Watchdog::enter(const char* phase, std::int64_t step, bool is_waiting) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(board_->mutex);
+  Board& board = *board_;
+  const auto now = Clock::now();
+  learn_usual(now, step);
+  const auto took = now - board.since;
+  const auto noticed = std::exchange(board.noticed, std::nullopt);
+  board.own.phase = phase;
+  board.own.step = step;
+  board.own.is_waiting = is_waiting;
+  board.since = now;
+  board.ranks.clear();
+  board.notice_after.reset();
+  suspect_from(options_.limit);
+  const Usual& alike = phases_[phase];
+  if (steps_.count() >= kStepsMin && alike.count() >= kPhasesMin) {
+    board.notice_after = std::max<Clock::duration>(options_.notice_least,
+                                                   kUnusual * std::max(steps_.median(), alike.median()));
+    suspect_from(*board.notice_after);
+  }
   phase_ = phase;
-  step_ = step;
-  is_waiting_ = is_waiting;
-  since_ = std::chrono::steady_clock::now();
+  lock.unlock();
+  if (noticed && calls_.went_on) calls_.went_on(*noticed, std::chrono::duration<double>(took).count());
+}
+
+// Half of the time until something is said is enough to see who is silent.
+void Watchdog::suspect_from(Clock::duration limit) {
+  board_->suspect_after.reset();
+  if (limit.count() > 0) board_->suspect_after = limit / 2;
+}
+
+void Watchdog::learn_usual(Clock::time_point now, std::int64_t step) {
+  phases_[phase_].add(now - board_->since);
+  if (step == board_->own.step) return;
+  steps_.add(now - step_since_);
+  step_since_ = now;
+}
+
+Watchdog::Clock::time_point Watchdog::end_at() const {
+  if (options_.limit.count() == 0) return Clock::time_point::max();
+  return board_->since + (board_->own.is_waiting ? options_.limit * 3 / 2 : options_.limit);
 }
 
 void Watchdog::watch() {
-  std::unique_lock lock(mutex_);
-  while (!is_stopping_) {
-    const auto allowed = is_waiting_ ? limit_ * 3 / 2 : limit_;
-    const auto deadline = since_ + allowed;
-    if (std::chrono::steady_clock::now() < deadline) {
-      changed_.wait_until(lock, deadline);
+  std::unique_lock lock(board_->mutex);
+  Board& board = *board_;
+  while (!board.is_stopping) {
+    const auto now = Clock::now();
+    if (now >= end_at()) {
+      const std::string sentence = end_sentence(now);
+      board.is_stopping = true;
+      lock.unlock();
+      calls_.end(sentence);
+      return;
+    }
+    if (board.notice_after && !board.noticed && now >= board.since + *board.notice_after) {
+      board.noticed = culprit(now);
+      const Culprit noticed = *board.noticed;
+      lock.unlock();
+      if (calls_.notice) calls_.notice(noticed);
+      lock.lock();
       continue;
     }
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(allowed).count();
-    const std::string sentence = "step " + std::to_string(step_) + ": " + phase_ + " took more than " +
-                                 std::to_string(seconds) + " s: this rank hangs and is ended";
-    is_stopping_ = true;
-    lock.unlock();
-    end_(sentence);
-    lock.lock();
+    // Often enough for phases that began after it fell asleep.
+    board.changed.wait_until(lock, std::min(end_at(), now + options_.beat));
   }
+}
+
+std::string Watchdog::end_sentence(Clock::time_point now) const {
+  const Whereabouts& own = board_->own;
+  const auto allowed = duration_cast<seconds>(end_at() - board_->since).count();
+  const Culprit who = culprit(now);
+  return "step " + std::to_string(own.step) + ": " + own.phase + " took more than " +
+         std::to_string(allowed) + " s: " +
+         (who.rank == options_.rank ? "this rank hangs and is ended" : who.sentence + "; this rank is ended");
+}
+
+Culprit Watchdog::culprit(Clock::time_point now) const {
+  const Board& board = *board_;
+  const auto silence_max = kSilentBeats * options_.beat;
+  if (board.calling_since && now - *board.calling_since > silence_max) {
+    return {0, "rank 0, where the ranks meet, has given no sign of life for " +
+                   std::to_string(duration_cast<seconds>(now - *board.calling_since).count()) +
+                   " s (stopped, or its machine is gone)"};
+  }
+  std::vector<Heard> heard;
+  for (const auto& [last, changed_at] : board.ranks)
+    heard.push_back({last, duration_cast<std::chrono::milliseconds>(now - changed_at)});
+  if (heard.empty()) {  // a rank alone, or one that cannot ask
+    Whereabouts own = board.own;
+    own.in_phase = duration_cast<std::chrono::milliseconds>(now - board.since);
+    return {options_.rank, sentence_about(options_.rank, own)};
+  }
+  return who_hangs(heard, silence_max);
+}
+
+void Watchdog::call_roll(const std::shared_ptr<Board>& board, const std::shared_ptr<RollCall>& others) {
+  std::unique_lock lock(board->mutex);
+  while (!board->is_stopping) {
+    const Whereabouts own = board->say();
+    const bool is_suspicious = board->suspect_after && Clock::now() - board->since > *board->suspect_after;
+    board->calling_since = Clock::now();
+    lock.unlock();
+    std::vector<std::optional<Whereabouts>> answers;
+    bool is_reached = true;
+    try {
+      others->say(own);
+      if (is_suspicious) answers = others->ask();
+    } catch (const std::exception&) {
+      is_reached =
+          false;  // the rank that keeps the board is gone: the next operation with the others says so
+    }
+    lock.lock();
+    board->calling_since.reset();
+    if (!is_reached) break;
+    // What was asked before the loop moved on is about another phase.
+    if (is_suspicious && board->own.phase == own.phase && board->own.step == own.step)
+      board->hear(answers, Clock::now());
+    board->changed.wait_for(lock, board->beat, [&] { return board->is_stopping; });
+  }
+  board->is_calling = false;
+  board->changed.notify_all();
 }
 
 }  // namespace paddock::jobs

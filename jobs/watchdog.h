@@ -1,25 +1,48 @@
-// jobs/watchdog.h – ends a rank that makes no progress, after writing where it hangs.
-// The loop says what it is about to do; when that takes too long, every thread's stack goes to stderr, the failure is reported
-// with the name of what hung, and the process exits: the attempt ends and is tried again instead of burning a cluster's time.
-// A rank that waits for others is given longer, so that the one that hangs is the one that is named.
-// Threads: a Watchdog has one owner and a thread of its own.
+// jobs/watchdog.h – names the rank that hangs, and ends what makes no progress after writing where it hangs.
+// The loop says what it is about to do. When that takes far longer than usual, the rank that is behind is named: the ranks tell
+// each other where they are (jobs/roll_call.h). When it takes longer than the limit, every thread's stack goes to stderr, the
+// failure is reported, and the process exits: the attempt ends and is tried again instead of burning a cluster's time.
+// A rank that waits for others is given longer, so that the one that hangs ends first.
+// Threads: a Watchdog has one owner and two threads of its own.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include "jobs/roll_call.h"
 
 namespace paddock::jobs {
 
+struct WatchdogOptions {
+  std::chrono::milliseconds limit{
+      0};  // for one phase; waiting for other ranks may take half as long again. 0: for ever
+  std::int64_t rank = 0;
+  // A phase is noticed after five usual steps (or phases of its name), but not before this; not at all before a few were seen.
+  std::chrono::milliseconds notice_least = std::chrono::seconds(10);
+  std::chrono::milliseconds beat = std::chrono::seconds(1);  // between two times that a rank says where it is
+};
+
+// What is called when. The first and the last on the watchdog's thread, while the loop hangs: nothing of the loop may be touched.
+struct WatchdogCalls {
+  std::function<void(const Culprit&)> notice;  // once a phase
+  // The phase that was noticed is over, `seconds` after it began; on the loop's thread.
+  std::function<void(const Culprit&, double seconds)> went_on;
+  std::function<void(const std::string& sentence)> end;  // once
+  std::function<std::uint64_t()> operations;             // begun with the others; from any thread
+};
+
 class Watchdog {
  public:
-  // `limit`: for one phase; waiting for other ranks may take half as long again. 0: no watch. `end`: called once, on the
-  // watchdog's thread, with the sentence; the default writes it and the stacks to stderr and exits the process with 1.
-  Watchdog(std::chrono::milliseconds limit, std::function<void(const std::string&)> end);
+  // `others`: empty for a rank alone.
+  Watchdog(const WatchdogOptions& options, WatchdogCalls calls, std::shared_ptr<RollCall> others = nullptr);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -28,18 +51,38 @@ class Watchdog {
   void enter(const char* phase, std::int64_t step, bool is_waiting = false);
 
  private:
-  void watch();
+  using Clock = std::chrono::steady_clock;
+  // What took how long, the last ones.
+  class Usual {
+   public:
+    void add(Clock::duration took);
+    std::size_t count() const { return last_.size(); }
+    Clock::duration median() const;
 
-  const std::chrono::milliseconds limit_;
-  const std::function<void(const std::string&)> end_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool is_stopping_ = false;
+   private:
+    std::vector<Clock::duration> last_;
+    std::size_t next_ = 0;
+  };
+  // What both threads see; it outlives this where the roll call never returns.
+  struct Board;
+
+  void watch();
+  // All of these with the board's lock.
+  void suspect_from(Clock::duration limit);
+  void learn_usual(Clock::time_point now, std::int64_t step);
+  Clock::time_point end_at() const;
+  std::string end_sentence(Clock::time_point now) const;
+  Culprit culprit(Clock::time_point now) const;
+  static void call_roll(const std::shared_ptr<Board>& board, const std::shared_ptr<RollCall>& others);
+
+  const WatchdogOptions options_;
+  const WatchdogCalls calls_;
+  const std::shared_ptr<Board> board_;
   const char* phase_ = "starting";
-  std::int64_t step_ = 0;
-  bool is_waiting_ = false;
-  std::chrono::steady_clock::time_point since_;
-  std::thread thread_;  // last: it uses everything above
+  Usual steps_;
+  std::map<const char*, Usual> phases_;
+  Clock::time_point step_since_;
+  std::thread watching_, calling_;  // last: they use everything above
 };
 
 // Writes the stack of every thread of this process to stderr: function names where the program exports them, else addresses

@@ -49,6 +49,8 @@ class Collective {
   virtual void barrier() = 0;
   // Spent in the operations so far, waiting included.
   virtual double seconds_waited() const { return 0; }
+  // Begun so far: on a rank that keeps the others waiting, fewer than on those. From any thread.
+  virtual std::uint64_t operations() const { return 0; }
 };
 
 class OneRank final : public Collective {

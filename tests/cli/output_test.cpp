@@ -41,6 +41,8 @@ TEST(Progress, ShowsWhatARankReports) {
             "train 120/600  loss 8.912  143.2 images/s  4m 0s left");
   EXPECT_EQ(progress_text({{"phase", "train"}, {"loss", 2.5}, {"loss_of", "mean of 2 students"}}),
             "train  loss 2.5 (mean of 2 students)");
+  EXPECT_EQ(progress_text({{"phase", "train"}, {"quarantined", 3}, {"health", "slow rank 2"}}),
+            "train  3 pictures put aside  slow rank 2");
   EXPECT_EQ(progress_text(Json()), "");
 }
 

@@ -116,7 +116,7 @@ TEST_F(StatusPages, JobsWithManyRanksAndAttemptsMakePagesSmaller) {
 TEST_F(StatusPages, LongProgressMakesPagesSmaller) {
   submit(1'000);
   for (const auto& [name, job] : cluster_.graphs.at(GraphId{1}).jobs)
-    progress_[{GraphId{1}, name}] = std::string(limits::kReportLineBytesMax, 'x');
+    progress_[{GraphId{1}, name}].take(Fence{1}, 0, std::string(limits::kReportLineBytesMax, 'x'));
   int pages = 0;
   EXPECT_EQ(ask_all({}, pages).size(), 1'000u);
   EXPECT_GE(pages, 8);  // 64 MB in messages of about 8

@@ -10,6 +10,7 @@
 
 #include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "outcome.h"
@@ -29,10 +30,12 @@ inline int free_port() {
   return ntohs(address.sin_port);
 }
 
-// The ranks of one attempt, rank 0's report lines read from a pipe.
+// The ranks of one attempt, their report lines read from one pipe.
 class Attempt {
  public:
-  Attempt(const std::string& kind, const fs::path& spec, const fs::path& dir, int world) {
+  // `environment`: variables beside those of docs/rank-protocol.md.
+  Attempt(const std::string& kind, const fs::path& spec, const fs::path& dir, int world,
+          const std::vector<std::pair<std::string, std::string>>& environment = {}) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
     const std::string port = std::to_string(free_port());
@@ -44,10 +47,9 @@ class Attempt {
         ::setenv("MASTER_ADDR", "127.0.0.1", 1);
         ::setenv("MASTER_PORT", port.c_str(), 1);
         ::setenv("OMP_NUM_THREADS", "1", 1);
-        if (rank == 0) {
-          ::dup2(ends[1], 200);
-          ::setenv("PADDOCK_REPORT_FD", "200", 1);
-        }
+        ::dup2(ends[1], 200);
+        ::setenv("PADDOCK_REPORT_FD", "200", 1);
+        for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
         const std::string program = PADDOCK_BIN_DIR "/paddock-run";
         ::execl(program.c_str(), program.c_str(), kind.c_str(), "--spec", spec.c_str(), "--dir", dir.c_str(),
                 nullptr);

@@ -1,4 +1,5 @@
-// A phase that takes too long ends the rank, with its name; one that moves on does not.
+// A phase that takes too long ends the rank, one that takes far longer than usual is noticed, with the rank that is behind; one
+// that moves on is not.
 #include "jobs/watchdog.h"
 
 #include <gmock/gmock.h>
@@ -10,23 +11,116 @@ namespace paddock::jobs {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+WatchdogCalls end_by(std::function<void(const std::string&)> end) {
+  WatchdogCalls calls;
+  calls.end = std::move(end);
+  return calls;
+}
 
 TEST(Watchdog, NamesThePhaseAndStepThatHang) {
   std::promise<std::string> said;
-  Watchdog watchdog(milliseconds(20), [&](const std::string& sentence) { said.set_value(sentence); });
+  Watchdog watchdog({.limit = milliseconds(20)},
+                    end_by([&](const std::string& sentence) { said.set_value(sentence); }));
   watchdog.enter("reading pictures", 7);
-  EXPECT_THAT(said.get_future().get(), testing::HasSubstr("step 7: reading pictures took more than"));
+  EXPECT_THAT(said.get_future().get(), HasSubstr("step 7: reading pictures took more than"));
 }
 
 TEST(Watchdog, IsSilentWhenItIsOffOrEndedInTime) {
   bool is_ended = false;
   {
-    Watchdog off(milliseconds(0), [&](const std::string&) { is_ended = true; });
+    Watchdog off({}, end_by([&](const std::string&) { is_ended = true; }));
     off.enter("reading pictures", 1);
-    Watchdog long_enough(std::chrono::hours(1), [&](const std::string&) { is_ended = true; });
+    Watchdog long_enough({.limit = std::chrono::hours(1)},
+                         end_by([&](const std::string&) { is_ended = true; }));
     long_enough.enter("the student's pass", 1);
   }
   EXPECT_FALSE(is_ended);
+}
+
+// A board that one other rank writes, once for each question or never again.
+class TwoRanks final : public RollCall {
+ public:
+  explicit TwoRanks(bool is_other_alive) : is_other_alive_(is_other_alive) {}
+  void say(const Whereabouts& own) override { own_ = own; }
+  std::vector<std::optional<Whereabouts>> ask() override {
+    other_.beat += is_other_alive_ ? 1 : 0;
+    return {own_, other_};
+  }
+
+ private:
+  const bool is_other_alive_;
+  Whereabouts own_,
+      other_{.step = 12, .operations = 5, .in_phase = std::chrono::seconds(2), .phase = "reading pictures"};
+};
+
+// Steps of two phases, so many that it is known how long they take.
+void make_steps(Watchdog& watchdog) {
+  for (int step = 0; step < 12; ++step) {
+    watchdog.enter("reading pictures", step);
+    watchdog.enter("the update", step, true);
+  }
+}
+
+struct Noticed {
+  Culprit culprit;
+  std::string went_on;
+};
+
+Noticed notice(std::shared_ptr<RollCall> others, std::uint64_t operations) {
+  std::promise<Culprit> noticed;
+  Noticed seen;
+  WatchdogCalls calls;
+  calls.notice = [&](const Culprit& culprit) { noticed.set_value(culprit); };
+  calls.went_on = [&](const Culprit& culprit, double) { seen.went_on = culprit.sentence; };
+  calls.end = [](const std::string& sentence) { ADD_FAILURE() << sentence; };
+  calls.operations = [operations] { return operations; };
+  Watchdog watchdog({.limit = std::chrono::hours(1),
+                     .rank = 0,
+                     .notice_least = milliseconds(200),
+                     .beat = milliseconds(10)},
+                    calls, std::move(others));
+  make_steps(watchdog);
+  watchdog.enter("the update", 12, true);
+  seen.culprit = noticed.get_future().get();
+  watchdog.enter("reading pictures", 13);
+  EXPECT_EQ(seen.went_on, seen.culprit.sentence);
+  return seen;
+}
+
+TEST(Watchdog, NoticesWhatTakesFarLongerThanUsualAndThatItWentOn) {
+  const auto seen = notice(nullptr, 0);
+  EXPECT_EQ(seen.culprit.rank, 0);
+  EXPECT_THAT(seen.culprit.sentence, HasSubstr("rank 0 has been at step 12, the update, for"));
+}
+
+TEST(Watchdog, NamesAnotherRankThatIsBehind) {
+  const auto seen = notice(std::make_shared<TwoRanks>(true), 6);
+  EXPECT_EQ(seen.culprit.rank, 1);
+  EXPECT_EQ(seen.culprit.sentence, "rank 1 has been at step 12, reading pictures, for 2 s");
+}
+
+TEST(Watchdog, NamesAnotherRankThatIsSilent) {
+  const auto seen = notice(std::make_shared<TwoRanks>(false), 5);
+  EXPECT_EQ(seen.culprit.rank, 1);
+  EXPECT_THAT(seen.culprit.sentence, HasSubstr("rank 1 has given no sign of life"));
+}
+
+// The store of rank 0 never answers: neither noticing nor ending the watch waits for it.
+TEST(Watchdog, NamesRankZeroWhereTheRanksCannotMeet) {
+  struct Gone final : RollCall {
+    void say(const Whereabouts&) override {}
+    std::vector<std::optional<Whereabouts>> ask() override {
+      answered.get_future().wait();
+      return {};
+    }
+    std::promise<void> answered;
+  };
+  const auto gone = std::make_shared<Gone>();
+  EXPECT_THAT(notice(gone, 5).culprit.sentence,
+              HasSubstr("rank 0, where the ranks meet, has given no sign of life"));
+  gone->answered.set_value();
 }
 
 TEST(Watchdog, WritesTheStackOfEveryThread) {

@@ -1,0 +1,75 @@
+// A rank that hangs is named by the others, or by itself, within ten seconds and a little, long before it is ended; when it goes
+// on, the run does. Guarantee G9. PADDOCK_HANGS=N: each so often.
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+
+#include "attempt.h"
+
+namespace paddock::jobs {
+namespace {
+
+struct Hang {
+  const char* name;
+  std::string call;  // that does not return; empty: the whole process is stopped
+  int rank;
+  const char* sentence;  // a part of it
+};
+
+std::ostream& operator<<(std::ostream& out, const Hang& hang) {
+  return out << hang.name;
+}
+
+class HangTest : public RunsTest, public testing::WithParamInterface<Hang> {};
+
+int times_wanted() {
+  const char* text = std::getenv("PADDOCK_HANGS");
+  return text == nullptr ? 1 : std::atoi(text);
+}
+
+TEST_P(HangTest, IsNamedAndTheRunGoesOn) {
+  auto options = tiny_options(dataset());
+  options["run"]["checkpoint_every"] = 5;
+  options["run"]["cache_megabytes"] = 0;  // so that every picture is read
+  options["schedule"]["steps"] = 1'000'000;
+  std::ofstream(spec_) << options.dump();
+  const auto [name, call, rank, sentence] = GetParam();
+  const auto is_hanging = folder_.path() / "hanging";
+  for (int i = 0; i < times_wanted(); ++i) {
+    const auto dir = folder_.path() / ("run-" + std::to_string(i));
+    Attempt attempt("pretrain", spec_, dir, 2,
+                    {{"LD_PRELOAD", PADDOCK_HANGING_CALLS},
+                     {"PADDOCK_HANGING_CALL", call},
+                     {"PADDOCK_HANGING_RANK", std::to_string(rank)},
+                     {"PADDOCK_HANGING_WHILE", is_hanging.string()}});
+    ASSERT_TRUE(attempt.wait_for("\"progress\"", 6)) << "enough steps to know what is usual";
+    if (call.empty())
+      attempt.signal(static_cast<std::size_t>(rank), SIGSTOP);
+    else
+      std::ofstream(is_hanging) << "";
+    ASSERT_TRUE(attempt.wait_for(sentence, 1)) << "reported while it hangs";
+    fs::remove(is_hanging);
+    attempt.signal(static_cast<std::size_t>(rank), SIGCONT);
+    ASSERT_TRUE(attempt.wait_for("\"loss\"", 2)) << "the run goes on";
+    attempt.signal_all(SIGTERM);
+    EXPECT_EQ(attempt.wait(), (std::vector<int>{75, 75}));
+    // A rank 0 that was stopped heard of it only from its own clock.
+    const auto events = text_of_file(dir / "events.jsonl");
+    EXPECT_THAT(events,
+                testing::ContainsRegex("\"rank " + std::to_string(rank) + "[, ].*; the run went on after 1"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, HangTest,
+    testing::Values(Hang{"AStoppedRank", "", 1, "rank 1 has given no sign of life"},
+                    Hang{"TheStoppedRankWhereAllMeet", "", 0,
+                         "rank 0, where the ranks meet, has given no sign of life"},
+                    Hang{"AReadThatDoesNotReturn", "pread", 1, "rank 1 has been at step"},
+                    Hang{"ASyncThatDoesNotReturn", "fsync", 0, "rank 0 has been at step"}),
+    testing::PrintToStringParamName());
+
+}  // namespace
+}  // namespace paddock::jobs
