@@ -88,7 +88,10 @@ void write_job(wire::Status::Job::Builder to, const Cluster& cluster, const JobK
   to.setCached(job.is_cached);
   to.setStartedUnixMs(job.started.unix_ms);
   to.setEndedUnixMs(job.ended.unix_ms);
-  if (const JobProgress* const last = progress_of(progress, key)) to.setProgress(last->text());
+  const JobProgress* const last = progress_of(progress, key);
+  const bool is_of_newest =
+      last != nullptr && !job.attempts.empty() && last->fence() == job.attempts.back().fence;
+  if (is_of_newest) to.setProgress(last->text(job.attempts.back().is_live()));
   if (!job.attempts.empty()) {
     const Attempt& newest = job.attempts.back();
     to.setAttempt(newest.number);

@@ -24,7 +24,7 @@ std::string health_of(const Json& progress) {
 }  // namespace
 
 void JobProgress::take(Fence fence, std::uint32_t rank, const std::string& text) {
-  if (fence_ != fence) health_.clear();
+  if (fence_ != fence) *this = JobProgress();
   fence_ = fence;
   if (rank == 0) {
     own_ = text;
@@ -36,10 +36,11 @@ void JobProgress::take(Fence fence, std::uint32_t rank, const std::string& text)
   rank_ = rank;
 }
 
-std::string JobProgress::text() const {
-  if (health_.empty()) return own_;
+std::string JobProgress::text(bool is_running) const {
+  if (health_.empty() || !is_running) return own_;
   Json merged = object_of(own_);
-  if (health_of(merged).empty()) merged["health"] = health_;
+  const std::string own = health_of(merged);
+  merged["health"] = own.empty() || own == health_ ? health_ : own + "; " + health_;
   return merged.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

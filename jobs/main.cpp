@@ -103,7 +103,7 @@ int run_training(TrainingPlan plan, const fs::path& dir, const RankEnvironment& 
   listen_for_stop_request();
   const auto ranks = join_process_group(environment, peer_timeout(plan.run));
   const auto end =
-      train(std::move(plan), dir, environment, *ranks, report, {}, join_roll_call(environment, *ranks));
+      train(std::move(plan), dir, environment, *ranks, report, {}, roll_call_of(environment, *ranks));
   ranks->barrier();  // no rank leaves while another still talks to it
   return end == TrainingEnd::kFinished ? kDone : kStoppedExitCode;
 }

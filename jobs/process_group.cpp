@@ -213,49 +213,67 @@ constexpr std::chrono::seconds kRollCallTimeout{10};
 
 class StoreRollCall final : public RollCall {
  public:
-  explicit StoreRollCall(const RankEnvironment& environment) : rank_(environment.rank) {
-    c10d::TCPStoreOptions options;
-    options.port = environment.master_port;
-    options.waitWorkers = false;
-    options.timeout = kRollCallTimeout;
-    store_ = c10::make_intrusive<c10d::TCPStore>(environment.master_address, options);
+  explicit StoreRollCall(const RankEnvironment& environment) : environment_(environment) {
     for (std::int64_t rank = 0; rank < environment.world; ++rank)
       keys_.push_back("roll_call/" + std::to_string(rank));
   }
 
   void say(const Whereabouts& own) override {
     const std::string text = to_text(own);
-    store_->set(keys_[static_cast<std::size_t>(rank_)], std::vector<std::uint8_t>(text.begin(), text.end()));
+    connected([&](c10d::Store& store) {
+      store.set(keys_[static_cast<std::size_t>(environment_.rank)],
+                std::vector<std::uint8_t>(text.begin(), text.end()));
+    });
   }
 
   std::vector<std::optional<Whereabouts>> ask() override {
-    std::vector<std::optional<Whereabouts>> answers;
-    for (const auto& key : keys_) {
-      answers.emplace_back();
-      if (!store_->check({key})) continue;
-      const auto bytes = store_->get(key);
-      answers.back() = whereabouts_from_text(std::string(bytes.begin(), bytes.end()));
-    }
+    std::vector<std::optional<Whereabouts>> answers(keys_.size());
+    connected([&](c10d::Store& store) {
+      if (store.check(keys_)) {
+        const auto texts = store.multiGet(keys_);
+        for (std::size_t i = 0; i < keys_.size(); ++i) answers[i] = read(texts[i]);
+        return;
+      }
+      for (std::size_t i = 0; i < keys_.size(); ++i) {
+        if (store.check({keys_[i]})) answers[i] = read(store.get(keys_[i]));
+      }
+    });
     return answers;
   }
 
  private:
-  const std::int64_t rank_;
+  static std::optional<Whereabouts> read(const std::vector<std::uint8_t>& bytes) {
+    return whereabouts_from_text(std::string(bytes.begin(), bytes.end()));
+  }
+
+  // What failed is done over another connection the next time.
+  template <typename Act>
+  void connected(const Act& act) {
+    try {
+      if (!store_) {
+        c10d::TCPStoreOptions options;
+        options.port = environment_.master_port;
+        options.waitWorkers = false;
+        options.timeout = kRollCallTimeout;
+        store_ = c10::make_intrusive<c10d::TCPStore>(environment_.master_address, options);
+      }
+      act(*store_);
+    } catch (...) {
+      store_.reset();
+      throw;
+    }
+  }
+
+  const RankEnvironment environment_;
   std::vector<std::string> keys_;
   c10::intrusive_ptr<c10d::Store> store_;
 };
 
 }  // namespace
 
-std::shared_ptr<RollCall> join_roll_call(const RankEnvironment& environment, const model::Collective& ranks) {
+std::shared_ptr<RollCall> roll_call_of(const RankEnvironment& environment, const model::Collective& ranks) {
   if (ranks.ranks() == 1) return nullptr;
-  try {
-    return std::make_shared<StoreRollCall>(environment);
-  } catch (const std::exception& error) {
-    const std::string text = error.what();
-    std::cerr << "a rank that hangs cannot be named: " << text.substr(0, text.find('\n')) << '\n';
-    return nullptr;
-  }
+  return std::make_shared<StoreRollCall>(environment);
 }
 
 std::unique_ptr<model::Collective> join_process_group(const RankEnvironment& environment,

@@ -21,8 +21,8 @@ std::unique_ptr<model::Collective> join_process_group(const RankEnvironment& env
 std::unique_ptr<model::Collective> connect_ranks(const RankEnvironment& environment,
                                                  std::chrono::milliseconds timeout);
 
-// Where the ranks that have met tell each other where they are: over the TCPStore of rank 0, by a connection of its own. nullptr
-// for a rank alone, and, with a line on standard error, where the store cannot be reached.
-std::shared_ptr<RollCall> join_roll_call(const RankEnvironment& environment, const model::Collective& ranks);
+// Where the ranks that have met tell each other where they are: over the TCPStore of rank 0, by a connection of its own, made when
+// it is first used and again after a failure. nullptr for a rank alone.
+std::shared_ptr<RollCall> roll_call_of(const RankEnvironment& environment, const model::Collective& ranks);
 
 }  // namespace paddock::jobs

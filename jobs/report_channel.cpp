@@ -26,10 +26,14 @@ ReportChannel ReportChannel::from_environment(bool is_quiet) {
 }
 
 void ReportChannel::line(const nlohmann::json& report) {
+  const std::lock_guard lock(mutex_);
+  write_line(report);
+}
+
+void ReportChannel::write_line(const nlohmann::json& report) {
   using nlohmann::json;
   std::string text = report.dump(-1, ' ', false, json::error_handler_t::replace);
   if (text.size() >= limits::kReportLineBytesMax) return;
-  const std::lock_guard lock(mutex_);
   if (descriptor_ < 0) {
     if (!is_quiet_) std::cout << text << std::endl;
     return;
@@ -45,7 +49,21 @@ void ReportChannel::line(const nlohmann::json& report) {
 }
 
 void ReportChannel::progress(const nlohmann::json& fields) {
-  line({{"progress", fields}});
+  const std::lock_guard lock(mutex_);
+  progress_ = fields;
+  write_progress();
+}
+
+void ReportChannel::health(const std::string& sentence) {
+  const std::lock_guard lock(mutex_);
+  health_ = sentence;
+  write_progress();
+}
+
+void ReportChannel::write_progress() {
+  nlohmann::json said = progress_;
+  if (!health_.empty() && !said.contains("health")) said["health"] = health_;
+  write_line({{"progress", said}});
 }
 
 void ReportChannel::artifact(const std::string& name, const std::string& path, const std::string& hash) {

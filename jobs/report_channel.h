@@ -20,6 +20,9 @@ class ReportChannel {
 
   // {"phase", "step", "steps", "loss", "rate", "unit", "seconds_left", "quarantined"}, each optional.
   void progress(const nlohmann::json& fields);
+  // Says the last progress again, with what is wrong: "health", which all further progress has that says nothing of it itself.
+  // Empty: all is well again.
+  void health(const std::string& sentence);
   // A named output that is durable already. `hash` identifies its content for the stage cache.
   void artifact(const std::string& name, const std::string& path, const std::string& hash);
   // A checkpoint that is durable already.
@@ -29,10 +32,15 @@ class ReportChannel {
 
  private:
   void line(const nlohmann::json& report);
+  // With the lock.
+  void write_line(const nlohmann::json& report);
+  void write_progress();
 
   const int descriptor_;  // -1: none
   const bool is_quiet_;
   std::mutex mutex_;
+  nlohmann::json progress_ = nlohmann::json::object();
+  std::string health_;
 };
 
 }  // namespace paddock::jobs

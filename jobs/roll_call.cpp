@@ -1,6 +1,7 @@
 #include "jobs/roll_call.h"
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 
 namespace paddock::jobs {
@@ -41,16 +42,18 @@ std::string sentence_about(std::int64_t rank, const Whereabouts& whereabouts) {
 
 Culprit who_hangs(const std::vector<Heard>& ranks, std::chrono::milliseconds silence_max) {
   std::vector<std::int64_t> silent, behind, working;
-  std::uint64_t most = 0;
+  std::uint64_t most = 0, least = std::numeric_limits<std::uint64_t>::max();
   for (const Heard& heard : ranks) {
-    if (heard.last) most = std::max(most, heard.last->operations);
+    if (!heard.last) continue;
+    most = std::max(most, heard.last->operations);
+    least = std::min(least, heard.last->operations);
   }
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     const auto rank = static_cast<std::int64_t>(i);
     const Heard& heard = ranks[i];
     if (!heard.last || heard.silent_for > silence_max)
       silent.push_back(rank);
-    else if (heard.last->operations < most)
+    else if (heard.last->operations == least && least < most)
       behind.push_back(rank);
     else if (!heard.last->is_waiting)
       working.push_back(rank);

@@ -49,8 +49,8 @@ struct Culprit {
 // "rank 2 has been at step 7, reading pictures, for 12 s"
 std::string sentence_about(std::int64_t rank, const Whereabouts& whereabouts);
 
-// Of a run in which somebody waits too long: those that give no sign of life come before those that have begun fewer operations
-// than the others, these before those that do not wait. Pure.
+// Of a run in which somebody waits too long: those that give no sign of life come before those that have begun the fewest
+// operations, and these before those that do not wait. Pure.
 Culprit who_hangs(const std::vector<Heard>& ranks, std::chrono::milliseconds silence_max);
 
 }  // namespace paddock::jobs

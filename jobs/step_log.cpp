@@ -70,7 +70,11 @@ void StepLog::append(const nlohmann::ordered_json& line) {
 
 std::string StepLog::sync() {
   if (auto problem = write_out(); !problem.empty()) return problem;
-  if (::fdatasync(descriptor_) == 0) {
+  int synced = 0;
+  do {
+    synced = ::fdatasync(descriptor_);
+  } while (synced != 0 && errno == EINTR);
+  if (synced == 0) {
     synced_ += static_cast<std::int64_t>(unsynced_.size());
     unsynced_.clear();
     return {};

@@ -105,7 +105,9 @@ class Training {
           roll_back();
           break;
         case Event::kStopped:
+          watchdog_.enter("waiting for the last checkpoint to be written", state_.step, ranks_.ranks() > 1);
           if (record_) record_->finish_writing();
+          ranks_.barrier();  // who leaves falls silent, and would be taken for the one that hangs
           return TrainingEnd::kStopped;
         case Event::kFinished:
           return finish();
@@ -133,6 +135,7 @@ class Training {
       if (end.item<std::int64_t>() == 0) break;
     }
     if (record_) record_->report_end(state_.step);
+    ranks_.barrier();
     return TrainingEnd::kFinished;
   }
 
@@ -404,8 +407,8 @@ class Training {
   // its health: it may be rank 0 that hangs.
   void notice_hang(const Culprit& culprit) {
     std::cerr << culprit.sentence << '\n';
+    report_.health(culprit.sentence);
     if (culprit.rank == environment_.rank) write_all_stacks();
-    report_.progress({{"health", culprit.sentence}});
   }
 
   void went_on(const Culprit& culprit, double seconds) {
@@ -415,7 +418,7 @@ class Training {
       record_->event(state_.step, sentence);
     else
       std::cerr << sentence << '\n';
-    report_.progress(nlohmann::json::object());
+    report_.health("");
   }
 
   void end_hanging_rank(const std::string& sentence) {

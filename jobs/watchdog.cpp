@@ -87,7 +87,7 @@ struct Watchdog::Board {
 
   std::mutex mutex;
   std::condition_variable changed;
-  bool is_stopping = false, is_calling = false;
+  bool is_stopping = false, is_calling = false, is_noticing = false;
   Whereabouts own{.beat = 0, .phase = "starting"};
   Clock::time_point since = Clock::now();
   std::optional<Clock::duration> notice_after, suspect_after;
@@ -133,7 +133,7 @@ Watchdog::Watchdog(const WatchdogOptions& options, WatchdogCalls calls, std::sha
       step_since_(board_->since) {
   board_->beat = options_.beat;
   board_->operations = calls_.operations;
-  suspect_from(options_.limit);
+  suspect();
   if (others) {
     board_->is_calling = true;
     calling_ = std::thread(call_roll, board_, std::move(others));
@@ -160,6 +160,7 @@ Watchdog::~Watchdog() {
 void Watchdog::enter(const char* phase, std::int64_t step, bool is_waiting) {
   std::unique_lock lock(board_->mutex);
   Board& board = *board_;
+  board.changed.wait(lock, [&] { return !board.is_noticing; });  // that it went on is said after it
   const auto now = Clock::now();
   learn_usual(now, step);
   const auto took = now - board.since;
@@ -170,22 +171,25 @@ void Watchdog::enter(const char* phase, std::int64_t step, bool is_waiting) {
   board.since = now;
   board.ranks.clear();
   board.notice_after.reset();
-  suspect_from(options_.limit);
+  suspect();
   const Usual& alike = phases_[phase];
   if (steps_.count() >= kStepsMin && alike.count() >= kPhasesMin) {
     board.notice_after = std::max<Clock::duration>(options_.notice_least,
                                                    kUnusual * std::max(steps_.median(), alike.median()));
-    suspect_from(*board.notice_after);
+    suspect();
   }
   phase_ = phase;
   lock.unlock();
   if (noticed && calls_.went_on) calls_.went_on(*noticed, std::chrono::duration<double>(took).count());
 }
 
-// Half of the time until something is said is enough to see who is silent.
-void Watchdog::suspect_from(Clock::duration limit) {
+// Half of the time until something is said or ended is enough to see who is silent.
+void Watchdog::suspect() {
   board_->suspect_after.reset();
-  if (limit.count() > 0) board_->suspect_after = limit / 2;
+  if (options_.limit.count() > 0) board_->suspect_after = options_.limit / 2;
+  if (!board_->notice_after) return;
+  const Clock::duration half = *board_->notice_after / 2;
+  board_->suspect_after = std::min(half, board_->suspect_after.value_or(half));
 }
 
 void Watchdog::learn_usual(Clock::time_point now, std::int64_t step) {
@@ -215,9 +219,12 @@ void Watchdog::watch() {
     if (board.notice_after && !board.noticed && now >= board.since + *board.notice_after) {
       board.noticed = culprit(now);
       const Culprit noticed = *board.noticed;
+      board.is_noticing = true;
       lock.unlock();
       if (calls_.notice) calls_.notice(noticed);
       lock.lock();
+      board.is_noticing = false;
+      board.changed.notify_all();
       continue;
     }
     // Often enough for phases that began after it fell asleep.
@@ -261,19 +268,18 @@ void Watchdog::call_roll(const std::shared_ptr<Board>& board, const std::shared_
     board->calling_since = Clock::now();
     lock.unlock();
     std::vector<std::optional<Whereabouts>> answers;
-    bool is_reached = true;
+    bool is_answered = false;
     try {
       others->say(own);
       if (is_suspicious) answers = others->ask();
+      is_answered = is_suspicious;
     } catch (const std::exception&) {
-      is_reached =
-          false;  // the rank that keeps the board is gone: the next operation with the others says so
+      // Tried again at the next beat. That a rank is gone is said by the next operation with it.
     }
     lock.lock();
     board->calling_since.reset();
-    if (!is_reached) break;
     // What was asked before the loop moved on is about another phase.
-    if (is_suspicious && board->own.phase == own.phase && board->own.step == own.step)
+    if (is_answered && board->own.phase == own.phase && board->own.step == own.step)
       board->hear(answers, Clock::now());
     board->changed.wait_for(lock, board->beat, [&] { return board->is_stopping; });
   }

@@ -68,7 +68,7 @@ class Watchdog {
 
   void watch();
   // All of these with the board's lock.
-  void suspect_from(Clock::duration limit);
+  void suspect();
   void learn_usual(Clock::time_point now, std::int64_t step);
   Clock::time_point end_at() const;
   std::string end_sentence(Clock::time_point now) const;

@@ -51,6 +51,15 @@ int open_retrying(const fs::path& path, int flags) {
   return descriptor;
 }
 
+// As a file system in user space may have it.
+int sync_retrying(int descriptor) {
+  int synced = 0;
+  do {
+    synced = ::fsync(descriptor);
+  } while (synced != 0 && errno == EINTR);
+  return synced;
+}
+
 class RealWritableFile final : public WritableFile {
  public:
   RealWritableFile(fs::path path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
@@ -72,7 +81,7 @@ class RealWritableFile final : public WritableFile {
 
   Result<void> sync() override {
     if (is_dead_) return dead();
-    if (::fsync(descriptor_.get()) == 0) return {};
+    if (sync_retrying(descriptor_.get()) == 0) return {};
     is_dead_ = true;
     return system_error("sync", path_, errno);
   }
@@ -169,7 +178,7 @@ Result<void> RealDisk::make_dir(const fs::path& path) {
 Result<void> RealDisk::sync_dir(const fs::path& path) {
   const Descriptor descriptor(open_retrying(path, O_RDONLY | O_DIRECTORY));
   if (descriptor.get() < 0) return system_error("open the folder", path, errno);
-  if (::fsync(descriptor.get()) != 0) return system_error("sync the folder", path, errno);
+  if (sync_retrying(descriptor.get()) != 0) return system_error("sync the folder", path, errno);
   return {};
 }
 

@@ -115,8 +115,10 @@ TEST_F(StatusPages, JobsWithManyRanksAndAttemptsMakePagesSmaller) {
 // A rank may say as much as fits a line of its reports.
 TEST_F(StatusPages, LongProgressMakesPagesSmaller) {
   submit(1'000);
-  for (const auto& [name, job] : cluster_.graphs.at(GraphId{1}).jobs)
+  for (auto& [name, job] : cluster_.graphs.at(GraphId{1}).jobs) {
+    job.attempts.emplace_back().fence = Fence{1};
     progress_[{GraphId{1}, name}].take(Fence{1}, 0, std::string(limits::kReportLineBytesMax, 'x'));
+  }
   int pages = 0;
   EXPECT_EQ(ask_all({}, pages).size(), 1'000u);
   EXPECT_GE(pages, 8);  // 64 MB in messages of about 8

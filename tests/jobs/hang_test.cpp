@@ -55,10 +55,11 @@ TEST_P(HangTest, IsNamedAndTheRunGoesOn) {
     ASSERT_TRUE(attempt.wait_for("\"loss\"", 2)) << "the run goes on";
     attempt.signal_all(SIGTERM);
     EXPECT_EQ(attempt.wait(), (std::vector<int>{75, 75}));
-    // A rank 0 that was stopped heard of it only from its own clock.
+    // A rank 0 that was stopped may have moved on before it has seen what time it is.
+    if (call.empty() && rank == 0) continue;
     const auto events = text_of_file(dir / "events.jsonl");
     EXPECT_THAT(events,
-                testing::ContainsRegex("\"rank " + std::to_string(rank) + "[, ].*; the run went on after 1"));
+                testing::ContainsRegex("\"rank " + std::to_string(rank) + " .*; the run went on after 1"));
   }
 }
 

@@ -36,6 +36,16 @@ TEST(RollCall, NamesTheRankThatHasBegunFewerOperations) {
   EXPECT_EQ(culprit.sentence, "rank 1 has been at step 7, the teacher's pass, for 11 s");
 }
 
+// Where one sends and the others receive, the sender runs ahead, and who waits for the one that hangs is behind as well.
+TEST(RollCall, NamesTheOneFarthestBehind) {
+  const auto culprit =
+      who_hangs({rank(40, true, seconds(9), "the update"), rank(39, true, seconds(15), "the update"),
+                 rank(38, false, seconds(11), "reading pictures")},
+                seconds(3));
+  EXPECT_EQ(culprit.rank, 2);
+  EXPECT_THAT(culprit.sentence, testing::Not(HasSubstr("more like it")));
+}
+
 TEST(RollCall, NamesWhoWorksLongestWhereNobodyIsBehind) {
   const auto culprit =
       who_hangs({rank(40, true, seconds(11), "the update"), rank(40, false, seconds(12), "reading pictures"),

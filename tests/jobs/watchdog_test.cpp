@@ -107,6 +107,19 @@ TEST(Watchdog, NamesAnotherRankThatIsSilent) {
   EXPECT_THAT(seen.culprit.sentence, HasSubstr("rank 1 has given no sign of life"));
 }
 
+// Before anything is known of what is usual.
+TEST(Watchdog, NamesTheOtherAlsoWhenItEnds) {
+  std::promise<std::string> said;
+  auto calls = end_by([&](const std::string& sentence) { said.set_value(sentence); });
+  calls.operations = [] { return 6; };
+  Watchdog watchdog({.limit = milliseconds(400), .rank = 0, .beat = milliseconds(10)}, calls,
+                    std::make_shared<TwoRanks>(true));
+  watchdog.enter("the update", 12, true);
+  const std::string sentence = said.get_future().get();
+  EXPECT_THAT(sentence,
+              HasSubstr("rank 1 has been at step 12, reading pictures, for 2 s; this rank is ended"));
+}
+
 // The store of rank 0 never answers: neither noticing nor ending the watch waits for it.
 TEST(Watchdog, NamesRankZeroWhereTheRanksCannotMeet) {
   struct Gone final : RollCall {
