@@ -46,7 +46,8 @@ Pupil::Pupil(const PupilOptions& options, torch::Device device, const model::Sha
       optimiser(student_parameters, average_parameters, gradients.slice(), options.layers),
       shards_(shards) {
   if (options.weights == HeldWeights::kWhole) return;
-  on_the_way_.student = on_the_way_.average = copied_to_cpu(student_parameters.values());
+  if (shards.ranks().rank() == 0)
+    on_the_way_.student = on_the_way_.average = copied_to_cpu(student_parameters.values());
   for (auto [networks, parameters] :
        {std::pair(&student, &student_parameters), std::pair(&average, &average_parameters)}) {
     parameters->keep_slice(gradients.slice(), networks->product_weights());
@@ -57,6 +58,7 @@ Pupil::Pupil(const PupilOptions& options, torch::Device device, const model::Sha
 void Pupil::begin_from(const model::TensorMap& weights) {
   const torch::NoGradGuard no_grad;
   const bool is_sliced = student_parameters.is_sliced();
+  if (is_sliced && !on_the_way_.student.defined()) return;  // rank 0 hands them out
   auto& values = is_sliced ? on_the_way_.student : student_parameters.values();
   NamedTensors target;
   for (const auto& named : student_parameters.views("", values)) {

@@ -4,7 +4,7 @@
 // - kSliced: the float32 values of its slice, and of all others no more than is computed from (model/weight_copies.h): bfloat16 of
 //   what goes into matrix products, float32 of the rest. It computes in bfloat16, with blocks in their plain form, to the bits that
 //   kWhole has in that form and that type; on a GPU there is no other form. While it is made it is whole for a moment, on the
-//   device less than a step takes, and the initial weights stay whole on each rank's host until share().
+//   device less than a step takes; on rank 0's host the initial weights stay whole until share().
 // Files of a checkpoint: student.safetensors ("student.backbone.…"), teacher.safetensors ("teacher.…": the moving average,
 // the result), optimizer.safetensors ("first.…", "second.…"). They hold each tensor once, whatever the number of ranks. A
 // `prefix` stands in front of the names of files and tensors, for a checkpoint of several pupils.
@@ -75,8 +75,7 @@ struct Pupil {
   void share();
 
  private:
-  // Whole, on the CPU, and on their way to share(); undefined: what the ranks have stays. Initial weights of kSliced are
-  // on each rank, what was restored is on rank 0.
+  // Whole, on the CPU of rank 0, and on their way to share(); undefined: what the ranks have stays.
   struct OnTheWay {
     torch::Tensor student, average;  // kSliced alone
     torch::Tensor first, second;     // moments

@@ -59,19 +59,19 @@ Culprit who_hangs(const std::vector<Heard>& ranks, std::chrono::milliseconds sil
       working.push_back(rank);
   }
   const auto& named = !silent.empty() ? silent : !behind.empty() ? behind : working;
-  if (named.empty()) return {-1, "all ranks wait for each other: is the network between them broken?"};
+  if (named.empty()) return {-1, "all ranks wait for each other: is the network between them broken?", {}};
   const auto longest = std::ranges::max(named, {}, [&](std::int64_t rank) {
     const Heard& heard = ranks[static_cast<std::size_t>(rank)];
     return !silent.empty() ? heard.silent_for : heard.last->in_phase;
   });
   const Heard& heard = ranks[static_cast<std::size_t>(longest)];
   const std::string name = "rank " + std::to_string(longest);
-  Culprit culprit{longest, ""};
+  Culprit culprit{longest, "", silent.empty() ? std::chrono::milliseconds(0) : heard.silent_for};
   if (!heard.last)
     culprit.sentence = name + " has never said where it is";
   else if (!silent.empty())
     culprit.sentence = name + " has given no sign of life for " + seconds_text(heard.silent_for) +
-                       " (stopped, or its machine is gone); it was at " + where(*heard.last);
+                       " (stopped, or cut off); it was at " + where(*heard.last);
   else
     culprit.sentence = sentence_about(longest, *heard.last);
   if (named.size() > 1) culprit.sentence += "; " + std::to_string(named.size() - 1) + " more like it";

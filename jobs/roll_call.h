@@ -42,8 +42,9 @@ struct Heard {
 };
 
 struct Culprit {
-  std::int64_t rank = -1;  // -1: none of them, all wait for each other
-  std::string sentence;    // "rank 2 has been …"
+  std::int64_t rank = -1;                   // -1: none of them, all wait for each other
+  std::string sentence;                     // "rank 2 has been …"
+  std::chrono::milliseconds silent_for{0};  // 0: it gives signs of life
 };
 
 // "rank 2 has been at step 7, reading pictures, for 12 s"

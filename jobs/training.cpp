@@ -69,7 +69,9 @@ class Training {
              plan_.run.weights == "sliced" ? HeldWeights::kSliced : HeldWeights::kWhole},
             plan_.loss.centering == "softmax" ? model::Centering::kSoftmax : model::Centering::kSinkhornKnopp,
             device_, shards_),
-        watchdog_({.limit = std::chrono::seconds(plan_.run.hang_seconds), .rank = environment.rank},
+        watchdog_({.limit = std::chrono::seconds(plan_.run.hang_seconds),
+                   .silence_limit = std::chrono::seconds(plan_.run.silent_seconds),
+                   .rank = environment.rank},
                   watchdog_calls(), std::move(roll_call)) {
     if (splits_.test) heldout_.emplace(plan_, *splits_.test, shards_, device_, quarantine_);
     if (splits_.test && plan_.run.knn_every > 0 && plan_.run.knn_every <= plan_.schedule.steps) {
@@ -85,12 +87,8 @@ class Training {
       state_.students.front().pupil.begin_from(std::exchange(plan_.initial_weights, {}));
     for (auto& student : state_.students)
       student.pupil.student.backbone.set_activation_checkpointing(plan_.run.activation_checkpointing);
-    compute_ = choose_compute_type(plan_.run.precision, device_);
-    // Rank 0's is what all take.
-    if (plan_.run.weights == "sliced" && compute_ != torch::kBFloat16 && ranks_.rank() == 0)
-      throw std::invalid_argument(
-          "run.weights is sliced, which computes in bf16 alone, and run.precision chooses fp32 here: set "
-          "run.precision to bf16, or run.weights to whole");
+    const bool is_sliced = plan_.run.weights == "sliced";  // then there is bfloat16 alone, and no choice
+    compute_ = is_sliced ? torch::kBFloat16 : choose_compute_type(plan_.run.precision, device_);
   }
 
   TrainingEnd run() {
@@ -118,31 +116,32 @@ class Training {
  private:
   enum class Event { kFinished, kStopped, kRollBack };
 
-  // Every rank stays until the disk has taken the final checkpoint. Collective.
+  // Every rank stays until the disk has taken the final checkpoint, and those of several students after it. Collective.
   TrainingEnd finish() {
-    watchdog_.enter("collecting the final networks", state_.step, ranks_.ranks() > 1);
-    state_.settle();
-    std::map<std::string, CheckpointFiles> networks;  // of several students, on rank 0
-    for (Student& student : state_.students)
-      if (!student.name.empty()) networks.emplace(student.name, student.pupil.networks());
-    for (;;) {
-      watchdog_.enter("waiting for the disk to take the final checkpoint", state_.step, ranks_.ranks() > 1);
-      auto end = torch::zeros({1}, torch::kInt64);
-      if (record_ && !is_all_written(networks))
-        end.fill_(is_stop_requested() && record_->is_refused() ? 2 : 1);
-      ranks_.broadcast(end, 0);
-      if (end.item<std::int64_t>() == 2) return TrainingEnd::kStopped;
-      if (end.item<std::int64_t>() == 0) break;
+    if (!wait_for_disk([this] { return record_->finish_within(kDiskPatience); }))
+      return TrainingEnd::kStopped;
+    for (Student& student : state_.students) {
+      if (student.name.empty()) continue;
+      watchdog_.enter("collecting a student's final networks", state_.step, ranks_.ranks() > 1);
+      state_.settle();
+      const CheckpointFiles networks = student.pupil.networks();
+      if (!wait_for_disk([&] { return export_student(student, networks); })) return TrainingEnd::kStopped;
     }
     if (record_) record_->report_end(state_.step);
     ranks_.barrier();
     return TrainingEnd::kFinished;
   }
 
-  // On rank 0: that the final checkpoint is durable, and those of several students after it. A disk that refuses, and one that
-  // is slow, are waited for a little.
-  bool is_all_written(const std::map<std::string, CheckpointFiles>& networks) {
-    return record_->finish_within(kDiskPatience) && export_students(networks);
+  // `is_written`: asked on rank 0, where it waits a little for a disk that refuses and one that is slow. False: asked to stop while
+  // the disk refuses. Collective.
+  bool wait_for_disk(const std::function<bool()>& is_written) {
+    for (;;) {
+      watchdog_.enter("waiting for the disk to take the final checkpoint", state_.step, ranks_.ranks() > 1);
+      auto end = torch::zeros({1}, torch::kInt64);
+      if (record_ && !is_written()) end.fill_(is_stop_requested() && record_->is_refused() ? 2 : 1);
+      ranks_.broadcast(end, 0);
+      if (end.item<std::int64_t>() != 1) return end.item<std::int64_t>() == 0;
+    }
   }
 
   const model::HeadedBackbone& teacher() const {
@@ -278,26 +277,19 @@ class Training {
     if (record_) record_->save(std::move(snapshot));
   }
 
-  // On rank 0, once the run's own final checkpoint is durable: each of several students becomes a checkpoint as that of a run
-  // for it alone.
-  bool export_students(const std::map<std::string, CheckpointFiles>& networks) {
-    for (const Student& student : state_.students) {
-      if (student.name.empty()) continue;
-      watchdog_.enter("writing a student's final checkpoint", state_.step);
-      nlohmann::json alone = about();
-      alone.erase("students");
-      alone["options"] = spec::options_of_student(plan_.options, student.name);
-      alone.update(networks_about(student));
-      alone.update(student.counters());
-      alone.update(nlohmann::json{
-          {"step", state_.step}, {"data_offset", state_.data_offset}, {"rollbacks", state_.rollbacks}});
-      if (!record_->finish_student(student.name,
-                                   {state_.step, std::move(alone), networks.at(student.name)})) {
-        std::this_thread::sleep_for(kDiskPatience);  // room on a disk announces itself to nobody
-        return false;
-      }
-    }
-    return true;
+  // On rank 0, once the run's own final checkpoint is durable: one of several students becomes a checkpoint as that of a run for it
+  // alone. False: the disk does not take it yet.
+  bool export_student(const Student& student, const CheckpointFiles& networks) {
+    nlohmann::json alone = about();
+    alone.erase("students");
+    alone["options"] = spec::options_of_student(plan_.options, student.name);
+    alone.update(networks_about(student));
+    alone.update(student.counters());
+    alone.update(nlohmann::json{
+        {"step", state_.step}, {"data_offset", state_.data_offset}, {"rollbacks", state_.rollbacks}});
+    if (record_->finish_student(student.name, {state_.step, std::move(alone), networks})) return true;
+    std::this_thread::sleep_for(kDiskPatience);  // room on a disk announces itself to nobody
+    return false;
   }
 
   void begin_or_resume() {
@@ -354,7 +346,7 @@ class Training {
     const auto give_up = [&](const std::string& why) {
       throw std::runtime_error("step " + std::to_string(bad_step) + ": no finite loss or gradient" + whose +
                                " for " + std::to_string(kSkippedInARowMax) + " steps in a row, and " + why +
-                               "; lower schedule.base_lr or use fp32");
+                               "; lower schedule.base_lr or use fp32 (with whole weights)");
     };
     if (rollbacks > kRollBacksMax)
       give_up("the run went back " + std::to_string(kRollBacksMax) + " times already");

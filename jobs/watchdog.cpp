@@ -92,8 +92,9 @@ struct Watchdog::Board {
   Clock::time_point since = Clock::now();
   std::optional<Clock::duration> notice_after, suspect_after;
   std::optional<Culprit> noticed;
-  std::vector<Entry> ranks;                        // as they were last heard of
-  std::optional<Clock::time_point> calling_since;  // between question and answer
+  std::vector<Entry> ranks;  // as they were last heard of
+  Clock::time_point answered_at =
+      Clock::now();  // the last call, as far as one can tell: what is only said may be heard by nobody
   std::chrono::milliseconds beat{0};
   std::function<std::uint64_t()> operations;  // not after is_stopping
 
@@ -183,13 +184,13 @@ void Watchdog::enter(const char* phase, std::int64_t step, bool is_waiting) {
   if (noticed && calls_.went_on) calls_.went_on(*noticed, std::chrono::duration<double>(took).count());
 }
 
-// Half of the time until something is said or ended is enough to see who is silent.
+// A part of the time until something is said or ended is enough to see who is silent.
 void Watchdog::suspect() {
   board_->suspect_after.reset();
   if (options_.limit.count() > 0) board_->suspect_after = options_.limit / 2;
   if (!board_->notice_after) return;
-  const Clock::duration half = *board_->notice_after / 2;
-  board_->suspect_after = std::min(half, board_->suspect_after.value_or(half));
+  const Clock::duration quarter = *board_->notice_after / 4;
+  board_->suspect_after = std::min(quarter, board_->suspect_after.value_or(quarter));
 }
 
 void Watchdog::learn_usual(Clock::time_point now, std::int64_t step) {
@@ -204,12 +205,20 @@ Watchdog::Clock::time_point Watchdog::end_at() const {
   return board_->since + (board_->own.is_waiting ? options_.limit * 3 / 2 : options_.limit);
 }
 
+// Somebody is silent, look after look: after this machine itself has stood still, the first looks mean nothing.
+bool Watchdog::is_in_vain(Clock::time_point now) {
+  const bool is_silent = options_.silence_limit.count() > 0 && board_->noticed &&
+                         culprit(now).silent_for >= options_.silence_limit;
+  looks_in_vain_ = is_silent ? looks_in_vain_ + 1 : 0;
+  return looks_in_vain_ >= kSilentBeats;
+}
+
 void Watchdog::watch() {
   std::unique_lock lock(board_->mutex);
   Board& board = *board_;
   while (!board.is_stopping) {
     const auto now = Clock::now();
-    if (now >= end_at()) {
+    if (now >= end_at() || is_in_vain(now)) {
       const std::string sentence = end_sentence(now);
       board.is_stopping = true;
       lock.unlock();
@@ -234,28 +243,30 @@ void Watchdog::watch() {
 
 std::string Watchdog::end_sentence(Clock::time_point now) const {
   const Whereabouts& own = board_->own;
-  const auto allowed = duration_cast<seconds>(end_at() - board_->since).count();
   const Culprit who = culprit(now);
-  return "step " + std::to_string(own.step) + ": " + own.phase + " took more than " +
-         std::to_string(allowed) + " s: " +
-         (who.rank == options_.rank ? "this rank hangs and is ended" : who.sentence + "; this rank is ended");
+  return "step " + std::to_string(own.step) + ": " + own.phase + " took " +
+         std::to_string(duration_cast<seconds>(now - board_->since).count()) + " s: " +
+         (who.rank == options_.rank && who.silent_for.count() == 0 ? "this rank hangs and is ended"
+                                                                   : who.sentence + "; this rank is ended");
 }
 
 Culprit Watchdog::culprit(Clock::time_point now) const {
   const Board& board = *board_;
   const auto silence_max = kSilentBeats * options_.beat;
-  if (board.calling_since && now - *board.calling_since > silence_max) {
-    return {0, "rank 0, where the ranks meet, has given no sign of life for " +
-                   std::to_string(duration_cast<seconds>(now - *board.calling_since).count()) +
-                   " s (stopped, or its machine is gone)"};
+  const auto unanswered = duration_cast<std::chrono::milliseconds>(now - board.answered_at);
+  if (board.is_calling && unanswered > silence_max) {
+    return {0,
+            "rank 0, where the ranks meet, has given no sign of life for " +
+                std::to_string(duration_cast<seconds>(unanswered).count()) + " s (stopped, or cut off)",
+            unanswered};
   }
   std::vector<Heard> heard;
   for (const auto& [last, changed_at] : board.ranks)
-    heard.push_back({last, duration_cast<std::chrono::milliseconds>(now - changed_at)});
-  if (heard.empty()) {  // a rank alone, or one that cannot ask
+    heard.push_back({last, duration_cast<std::chrono::milliseconds>(board.answered_at - changed_at)});
+  if (heard.empty()) {  // a rank alone, or one that has not asked
     Whereabouts own = board.own;
     own.in_phase = duration_cast<std::chrono::milliseconds>(now - board.since);
-    return {options_.rank, sentence_about(options_.rank, own)};
+    return {options_.rank, sentence_about(options_.rank, own), {}};
   }
   return who_hangs(heard, silence_max);
 }
@@ -265,22 +276,21 @@ void Watchdog::call_roll(const std::shared_ptr<Board>& board, const std::shared_
   while (!board->is_stopping) {
     const Whereabouts own = board->say();
     const bool is_suspicious = board->suspect_after && Clock::now() - board->since > *board->suspect_after;
-    board->calling_since = Clock::now();
     lock.unlock();
     std::vector<std::optional<Whereabouts>> answers;
     bool is_answered = false;
     try {
       others->say(own);
       if (is_suspicious) answers = others->ask();
-      is_answered = is_suspicious;
+      is_answered = true;
     } catch (const std::exception&) {
       // Tried again at the next beat. That a rank is gone is said by the next operation with it.
     }
     lock.lock();
-    board->calling_since.reset();
+    if (is_answered) board->answered_at = Clock::now();
     // What was asked before the loop moved on is about another phase.
-    if (is_answered && board->own.phase == own.phase && board->own.step == own.step)
-      board->hear(answers, Clock::now());
+    if (is_answered && is_suspicious && board->own.phase == own.phase && board->own.step == own.step)
+      board->hear(answers, board->answered_at);
     board->changed.wait_for(lock, board->beat, [&] { return board->is_stopping; });
   }
   board->is_calling = false;

@@ -2,7 +2,7 @@
 // The loop says what it is about to do. When that takes far longer than usual, the rank that is behind is named: the ranks tell
 // each other where they are (jobs/roll_call.h). When it takes longer than the limit, every thread's stack goes to stderr, the
 // failure is reported, and the process exits: the attempt ends and is tried again instead of burning a cluster's time.
-// A rank that waits for others is given longer, so that the one that hangs ends first.
+// A rank that waits for others is given longer, so that the one that hangs ends first – but not where that one gives no sign of life.
 // Threads: a Watchdog has one owner and two threads of its own.
 #pragma once
 
@@ -24,6 +24,8 @@ namespace paddock::jobs {
 struct WatchdogOptions {
   std::chrono::milliseconds limit{
       0};  // for one phase; waiting for other ranks may take half as long again. 0: for ever
+  // That another rank may give no sign of life while a phase is noticed: who is stopped or cut off is not waited for. 0: as `limit`.
+  std::chrono::milliseconds silence_limit{0};
   std::int64_t rank = 0;
   // A phase is noticed after five usual steps (or phases of its name), but not before this; not at all before a few were seen.
   std::chrono::milliseconds notice_least = std::chrono::seconds(10);
@@ -71,6 +73,7 @@ class Watchdog {
   void suspect();
   void learn_usual(Clock::time_point now, std::int64_t step);
   Clock::time_point end_at() const;
+  bool is_in_vain(Clock::time_point now);
   std::string end_sentence(Clock::time_point now) const;
   Culprit culprit(Clock::time_point now) const;
   static void call_roll(const std::shared_ptr<Board>& board, const std::shared_ptr<RollCall>& others);
@@ -82,6 +85,7 @@ class Watchdog {
   Usual steps_;
   std::map<const char*, Usual> phases_;
   Clock::time_point step_since_;
+  int looks_in_vain_ = 0;           // in a row
   std::thread watching_, calling_;  // last: they use everything above
 };
 

@@ -37,7 +37,7 @@ const OptionTable<NoOptions>& command_table() {
 std::vector<std::pair<std::string, std::string>> free_training_options() {
   std::vector<std::pair<std::string, std::string>> options;
   for (const char* name :
-       {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds",
+       {"checkpoint_every", "keep_checkpoints", "keep_every", "knn_every", "hang_seconds", "silent_seconds",
         "activation_checkpointing", "unsaved_seconds", "loader_threads", "cache_megabytes"})
     options.emplace_back("run", name);
   return options;

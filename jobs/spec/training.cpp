@@ -210,6 +210,10 @@ OptionTable<RunSpec> run_table() {
                 "steps between looks at targets and features for collapse; 0: never")
       .optional("hang_seconds", &RunSpec::hang_seconds, Between{0, 1'000'000},
                 "that one phase of a step may take before the rank is ended; 0: any")
+      .optional("silent_seconds", &RunSpec::silent_seconds, Between{0, 1'000'000},
+                "that a rank which the others wait for may give no sign of life (stopped, cut off) before "
+                "they end; 0: as long as "
+                "hang_seconds")
       .optional("activation_checkpointing", &RunSpec::activation_checkpointing,
                 "keep each block's input alone for the backward pass and run the block again there: the same "
                 "bits, less memory, about a fifth slower")

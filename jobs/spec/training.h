@@ -101,6 +101,8 @@ struct RunSpec {
   std::int64_t knn_every = 1'250;      // steps between k-NN of held-out pictures that have labels; 0: never
   std::int64_t health_every = 50;      // steps between looks at targets and features for collapse; 0: never
   std::int64_t hang_seconds = 600;     // for one phase of a step, then the rank is ended; 0: never
+  // Without a sign of life of a rank that others wait for, then they end; 0: as long as hang_seconds.
+  std::int64_t silent_seconds = 15;
   // Keep each block's input alone for the backward pass and run the block again there: the same bits, less memory, slower.
   bool activation_checkpointing = false;
   // Of student and average: whole, all float32 values on every rank, or sliced, a slice of them on each and bfloat16 copies of the

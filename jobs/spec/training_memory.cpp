@@ -59,13 +59,23 @@ double activation_bytes(const TrainingRun& run, const NetworkSize& student, doub
   return embedding + inputs + std::max(heads, block);
 }
 
+double prototype_elements(const HeadSpec& head) {
+  return static_cast<double>(head.prototypes * head.bottleneck);
+}
+
 // Of a student with its average: what is there, and what products are given in place of it. `parameters`: counted of the student.
 double weights_bytes(const TrainingRun& run, const NetworkSize& student, double parameters) {
   if (run.is_sliced) {
     const auto in_products = static_cast<double>(backbone_product_parameters(student) +
                                                  (run.teacher ? heads_product_parameters(student) : 0));
     const double own = parameters / static_cast<double>(run.ranks);
-    return 2 * (in_products * 2 + (parameters - in_products) * kFloat + own * kFloat);
+    // The student's graph keeps what its prototypes are rounded to.
+    double prototypes = 0;
+    if (run.teacher) {
+      prototypes = prototype_elements(student.dino_head);
+      if (student.ibot_head) prototypes += prototype_elements(*student.ibot_head);
+    }
+    return 2 * (in_products * 2 + (parameters - in_products) * kFloat + own * kFloat) + prototypes * 2;
   }
   double bytes = 2 * parameters * kFloat;
   if (run.is_bf16) bytes += parameters * 2;

@@ -1,9 +1,13 @@
 // A rank that hangs is named by the others, or by itself, within ten seconds and a little, long before it is ended; when it goes
-// on, the run does. Guarantee G9. PADDOCK_HANGS=N: each so often.
+// on, the run does. Guarantee G9. PADDOCK_HANGS=N: each so often. And ranks whose network is cut end soon, guarantee G13.
 #include <gmock/gmock.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 #include "attempt.h"
@@ -71,6 +75,42 @@ INSTANTIATE_TEST_SUITE_P(
                     Hang{"AReadThatDoesNotReturn", "pread", 1, "rank 1 has been at step"},
                     Hang{"ASyncThatDoesNotReturn", "fsync", 0, "rank 0 has been at step"}),
     testing::PrintToStringParamName());
+
+// A network of this process and its ranks alone, with a loopback that can be taken down: then nothing arrives, and nobody hears why.
+class CutNetworkTest : public RunsTest {
+ protected:
+  void SetUp() override {
+    if (::unshare(CLONE_NEWNET) != 0 || !set_loopback(true))
+      GTEST_SKIP() << "a network of one's own needs root";
+  }
+  static bool set_loopback(bool is_up) {
+    const int descriptor = ::socket(AF_INET, SOCK_DGRAM, 0);
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    bool is_set = ::ioctl(descriptor, SIOCGIFFLAGS, &request) == 0;
+    const int flags = is_up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP;
+    request.ifr_flags = static_cast<short>(flags);
+    is_set = is_set && ::ioctl(descriptor, SIOCSIFFLAGS, &request) == 0;
+    ::close(descriptor);
+    return is_set;
+  }
+};
+
+TEST_F(CutNetworkTest, EndsTheAttemptAndTheNextGoesOnInTheSameBits) {
+  write_spec(150, "softmax", 5);
+  const auto undisturbed = folder_.path() / "undisturbed", dir = folder_.path() / "cut";
+  ASSERT_EQ(Attempt("pretrain", spec_, undisturbed, 1).wait(), std::vector<int>{0});
+  {
+    Attempt attempt("pretrain", spec_, dir, 2);
+    ASSERT_TRUE(attempt.wait_for("\"checkpoint\"", 6)) << "enough steps to know what is usual";
+    ASSERT_TRUE(set_loopback(false));
+    EXPECT_TRUE(attempt.wait_for("\"failure\"", 1));
+    EXPECT_EQ(attempt.wait(), (std::vector<int>{1, 1}));
+    ASSERT_TRUE(set_loopback(true));
+  }
+  ASSERT_EQ(Attempt("pretrain", spec_, dir, 2).wait(), (std::vector<int>{0, 0}));
+  EXPECT_TRUE(outcome(dir) == outcome(undisturbed));
+}
 
 }  // namespace
 }  // namespace paddock::jobs

@@ -22,7 +22,7 @@ TEST(RollCall, NamesTheRankThatGivesNoSignOfLifeBeforeAnyOther) {
                 seconds(3));
   EXPECT_EQ(culprit.rank, 2);
   EXPECT_EQ(culprit.sentence,
-            "rank 2 has given no sign of life for 9 s (stopped, or its machine is gone); it was at step 7, "
+            "rank 2 has given no sign of life for 9 s (stopped, or cut off); it was at step 7, "
             "the update");
 }
 

@@ -24,7 +24,8 @@ TEST(Watchdog, NamesThePhaseAndStepThatHang) {
   Watchdog watchdog({.limit = milliseconds(20)},
                     end_by([&](const std::string& sentence) { said.set_value(sentence); }));
   watchdog.enter("reading pictures", 7);
-  EXPECT_THAT(said.get_future().get(), HasSubstr("step 7: reading pictures took more than"));
+  EXPECT_THAT(said.get_future().get(),
+              HasSubstr("step 7: reading pictures took 0 s: this rank hangs and is ended"));
 }
 
 TEST(Watchdog, IsSilentWhenItIsOffOrEndedInTime) {
@@ -105,6 +106,28 @@ TEST(Watchdog, NamesAnotherRankThatIsSilent) {
   const auto seen = notice(std::make_shared<TwoRanks>(false), 5);
   EXPECT_EQ(seen.culprit.rank, 1);
   EXPECT_THAT(seen.culprit.sentence, HasSubstr("rank 1 has given no sign of life"));
+}
+
+TEST(Watchdog, DoesNotWaitForARankWithoutASignOfLife) {
+  for (const bool is_other_alive : {false, true}) {
+    std::promise<std::string> said;
+    std::promise<Culprit> noticed;
+    auto calls = end_by([&](const std::string& sentence) { said.set_value(sentence); });
+    calls.notice = [&](const Culprit& culprit) { noticed.set_value(culprit); };
+    calls.operations = [] { return 6; };
+    Watchdog watchdog({.limit = is_other_alive ? milliseconds(2'000) : milliseconds(0),
+                       .silence_limit = milliseconds(300),
+                       .rank = 0,
+                       .notice_least = milliseconds(200),
+                       .beat = milliseconds(10)},
+                      calls, std::make_shared<TwoRanks>(is_other_alive));
+    make_steps(watchdog);
+    watchdog.enter("the update", 12);
+    EXPECT_EQ(noticed.get_future().get().rank, 1);
+    EXPECT_THAT(said.get_future().get(),
+                HasSubstr(is_other_alive ? "the update took 2 s: rank 1 has been at step 12"
+                                         : "rank 1 has given no sign of life for 0 s"));
+  }
 }
 
 // Before anything is known of what is usual.

@@ -145,7 +145,7 @@ TEST(TrainingSummary, SlicedWeightsAreBf16CopiesTheRestInFloat32AndTheRanksSlice
   const auto summary = summarize_training("pretrain", with, facts);
   EXPECT_TRUE(summary->is_bf16);
   const TrainingMemory& memory = summary->sizes->memory;
-  EXPECT_EQ(memory.weights, 2 * (2 * 2'138.0 + 4 * 312 + 4 * 2'450 / 2));
+  EXPECT_EQ(memory.weights, 2 * (2 * 2'138.0 + 4 * 312 + 4 * 2'450 / 2) + 2 * 16 * 2);
   EXPECT_EQ(memory.optimiser, 2 * 4 * 2'450.0 / 2);
   // In plain form on a CPU too.
   with["run"] = {{"device", "cuda"}, {"precision", "bf16"}};
