@@ -58,6 +58,7 @@ std::vector<Scored> best_rows(const float* products, const Centred& queries, std
                       return x.similarity != y.similarity ? x.similarity > y.similarity : x.row < y.row;
                     });
   scored.resize(kept);
+  scored.shrink_to_fit();  // 10,000 queries of a bank of 50,000 would hold 8 GB otherwise
   return scored;
 }
 
