@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "jobs/pupil.h"
+#include "tests/model/passing_ranks.h"
 #include "tests/model/ranks_in_memory.h"
 #include "tests/model/tiny_step.h"
 
@@ -31,36 +32,16 @@ inline model::HeadedBackboneOptions networks() {
 
 // Passes on what a rank does with others, but for broadcasts that are to be forgotten. A broadcast that is only begun happens when it
 // is waited for, as late as a network may be; until then there are no numbers where it goes.
-class ForgetfulRanks final : public model::Collective {
+class ForgetfulRanks final : public model::PassingRanks {
  public:
-  explicit ForgetfulRanks(model::Collective& ranks) : ranks_(ranks) {}
+  using PassingRanks::PassingRanks;
   std::function<bool(const torch::Tensor& tensor, std::int64_t root)> is_forgotten;
 
-  std::int64_t rank() const override { return ranks_.rank(); }
-  std::int64_t ranks() const override { return ranks_.ranks(); }
-  void all_reduce_sum(torch::Tensor& tensor) override { ranks_.all_reduce_sum(tensor); }
-  void all_reduce_max(torch::Tensor& tensor) override { ranks_.all_reduce_max(tensor); }
-  torch::Tensor all_gather(const torch::Tensor& tensor) override { return ranks_.all_gather(tensor); }
-  torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>& sent_sizes,
-                           const std::vector<std::int64_t>& received_sizes) override {
-    return ranks_.all_to_all(sent, sent_sizes, received_sizes);
-  }
-  void broadcast(torch::Tensor& tensor, std::int64_t root) override { ranks_.broadcast(tensor, root); }
   std::unique_ptr<Pending> begin_broadcast(torch::Tensor& tensor, std::int64_t root) override {
     if (is_forgotten && is_forgotten(tensor, root)) return nullptr;
     if (root != rank()) tensor.fill_(0xff);  // bytes: no number in any type
     return std::make_unique<Late>([this, tensor, root]() mutable { ranks_.broadcast(tensor, root); });
   }
-  void barrier() override { ranks_.barrier(); }
-
- private:
-  struct Late final : Pending {
-    explicit Late(std::function<void()> its_work) : work(std::move(its_work)) {}
-    void wait() override { work(); }
-    std::function<void()> work;
-  };
-
-  model::Collective& ranks_;
 };
 
 struct Trained {

@@ -7,29 +7,19 @@
 #include <functional>
 #include <limits>
 
+#include "tests/model/passing_ranks.h"
 #include "tests/model/ranks_in_memory.h"
 
 namespace paddock::model {
 namespace {
 
 // Does what it is asked to begin when it is waited for, as late as a network may be, and counts.
-class LateRanks final : public Collective {
+class LateRanks final : public PassingRanks {
  public:
-  explicit LateRanks(Collective& ranks) : ranks_(ranks) {}
+  using PassingRanks::PassingRanks;
 
   std::int64_t begun() const { return begun_; }
 
-  std::int64_t rank() const override { return ranks_.rank(); }
-  std::int64_t ranks() const override { return ranks_.ranks(); }
-  void all_reduce_sum(torch::Tensor& tensor) override { ranks_.all_reduce_sum(tensor); }
-  void all_reduce_max(torch::Tensor& tensor) override { ranks_.all_reduce_max(tensor); }
-  torch::Tensor all_gather(const torch::Tensor& tensor) override { return ranks_.all_gather(tensor); }
-  torch::Tensor all_to_all(const torch::Tensor& sent, const std::vector<std::int64_t>& sent_sizes,
-                           const std::vector<std::int64_t>& received_sizes) override {
-    return ranks_.all_to_all(sent, sent_sizes, received_sizes);
-  }
-  void broadcast(torch::Tensor& tensor, std::int64_t root) override { ranks_.broadcast(tensor, root); }
-  void barrier() override { ranks_.barrier(); }
   std::unique_ptr<Pending> begin_all_to_all(torch::Tensor& received,
                                             const std::vector<std::int64_t>& received_sizes,
                                             const torch::Tensor& sent,
@@ -42,13 +32,6 @@ class LateRanks final : public Collective {
   }
 
  private:
-  struct Late final : Pending {
-    explicit Late(std::function<void()> its_work) : work(std::move(its_work)) {}
-    void wait() override { work(); }
-    std::function<void()> work;
-  };
-
-  Collective& ranks_;
   std::int64_t begun_ = 0;
 };
 
